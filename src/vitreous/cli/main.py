@@ -1,0 +1,73 @@
+"""The table of commands. Reading it loads neither torch nor jsonargparse; a command loads what it needs."""
+
+import sys
+from importlib import import_module
+
+from vitreous import __version__
+from vitreous.errors import VitreousError, did_you_mean
+
+# name -> (where, what it does); a dict of functions is a group of commands
+COMMANDS = {
+    "demo": (
+        "vitreous.cli.demo:demo",
+        "the main job on embedded data, offline: extract, train, score, pictures",
+    ),
+    "render": ("vitreous.cli.render:render", "make scenes of metal and rubber objects, with ids and depth"),
+    "extract": ("vitreous.cli.extract:extract", "pictures or videos -> feature store"),
+    "train": ("vitreous.cli.train:train", "feature store -> run: a slot model"),
+    "score": ("vitreous.cli.score:score", "run x store -> ARI, FG-ARI, mBO, mIoU with intervals"),
+    "segment": ("vitreous.cli.segment:segment", "run x pictures or videos -> masks and overlays"),
+    "backbones": ("vitreous.cli.backbones:COMMANDS", "list, check, stats: frozen Vision Transformers"),
+    "inspect": ("vitreous.cli.inspect:inspect", "what a store or a run holds, and whether it is intact"),
+}
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"vitreous {__version__}: objects and quantities from the patch features of a frozen ViT",
+            "",
+            "usage: vitreous COMMAND [options]      vitreous COMMAND --help",
+            "",
+            *rows,
+            "",
+            "Start with:  vitreous demo",
+        ]
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 bad input, 2 bad usage, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if argv[0] in ("-V", "--version"):
+        print(__version__)
+        return 0
+    name, *rest = argv
+    if name not in COMMANDS:
+        print(f'vitreous: no command "{name}".{did_you_mean(name, COMMANDS)}', file=sys.stderr)
+        return 2
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    try:
+        target = getattr(import_module(module), attribute)
+        from jsonargparse import auto_cli, set_parsing_settings
+
+        set_parsing_settings(parse_optionals_as_positionals=False)
+        auto_cli(target, args=rest, prog=f"vitreous {name}", as_positional=True)
+    except VitreousError as error:
+        print(f"vitreous {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\nvitreous {name}: interrupted. The same command goes on from here.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
