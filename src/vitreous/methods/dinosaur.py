@@ -1,0 +1,72 @@
+"""DINOSAUR: slots that rebuild frozen features instead of pixels.
+
+Paper     Seitzer et al., "Bridging the Gap to Real-World Object-Centric Learning", ICLR 2023, arXiv:2209.14860.
+Built     slot attention on frozen features; the patch-MLP decoder.
+Left out  the autoregressive decoder.
+Differs   start="warm" (ours, the default): the projection is orthogonal, slot attention starts as soft k-means from
+          patches that lie far apart, and there is no GRU; masks then come from the attention, which is sharper than
+          the decoder's mixture. start="gaussian" is the paper's own.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from vitreous.blocks.decoders import PatchMLP
+from vitreous.blocks.initial import FarthestPatches, SharedGaussian
+from vitreous.blocks.slot_attention import SlotAttention
+from vitreous.methods.base import Method
+from vitreous.types import Batch, SlotOutput
+
+
+@dataclass(frozen=True)
+class DINOSAURConfig:
+    """The paper's numbers are 256 wide slots, 3 iterations and three decoder layers of 1024 (MOVi) or 2048."""
+
+    slots: int = 11  # objects + background
+    slot_dim: int = 256
+    iterations: int = 3
+    decoder_width: int = 256
+    decoder_layers: int = 3
+    start: Literal["warm", "gaussian"] = "warm"
+    masks: Literal["attention", "decoder"] = "attention"
+
+
+class DINOSAUR(Method):
+    Config = DINOSAURConfig
+
+    def __init__(self, config: DINOSAURConfig, feature_dim: int, grid: tuple[int, int]) -> None:
+        super().__init__(config, feature_dim, grid)
+        self.config: DINOSAURConfig = config
+        width = config.slot_dim
+        if config.start == "warm":
+            self.project = nn.Linear(feature_dim, width, bias=False)
+            nn.init.orthogonal_(self.project.weight)
+            self.start = FarthestPatches(config.slots)
+            self.group = SlotAttention(width, width, iterations=config.iterations, gru=False).start_as_kmeans()
+        else:
+            norm, inner = nn.LayerNorm(feature_dim), nn.Linear(feature_dim, feature_dim)
+            self.project = nn.Sequential(norm, inner, nn.ReLU(), nn.Linear(feature_dim, width))
+            self.start = SharedGaussian(config.slots, width)
+            self.group = SlotAttention(width, width, iterations=config.iterations)
+        hidden = (config.decoder_width,) * config.decoder_layers
+        self.decode = PatchMLP(width, feature_dim, grid[0] * grid[1], hidden)
+
+    def forward(self, batch: Batch) -> SlotOutput:
+        clips, (h, w) = batch.features.shape[:2], self.grid
+        x = self.project(batch.features.flatten(0, 1).flatten(1, 2))  # frames are independent here: (b t) n s
+        slots, attention = self.group(x, self.start(x))
+        rebuilt, masks = self.decode(slots)
+        if self.config.masks == "attention":
+            masks = attention[:, -1]
+        return SlotOutput(
+            slots=slots.unflatten(0, clips),
+            masks=masks.unflatten(-1, (h, w)).unflatten(0, clips),
+            rebuilt=rebuilt.unflatten(1, (h, w)).unflatten(0, clips),
+            attention=attention.unflatten(-1, (h, w)).unflatten(0, clips),
+        )
+
+    def loss(self, out: SlotOutput, batch: Batch) -> dict[str, Tensor]:
+        return {"rebuild": mse_loss(out.rebuilt, batch.features)}

@@ -1,0 +1,99 @@
+"""What every paper owes us; a new name in METHODS is tested by being there."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from vitreous.errors import RunError
+from vitreous.methods import METHODS, method_class
+from vitreous.types import Batch
+
+SMALL = {"dinosaur": dict(slots=3, slot_dim=16, decoder_width=32, decoder_layers=2)}
+
+
+def tiny(name, **settings):
+    torch.manual_seed(0)
+    kind = method_class(name)
+    return kind(kind.Config(**(SMALL[name] | settings)), 12, (6, 8))
+
+
+def two_blobs(frames=1):
+    """A floor and two objects with a feature direction each, a little noise: [4 t 6 8 12]."""
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.zeros(4, frames, 6, 8, dtype=torch.long)
+    labels[:, :, 1:4, 1:3], labels[:, :, 2:5, 5:8] = 1, 2
+    directions = torch.randn(4, 3, 12, generator=draw)
+    x = torch.stack([d[v] for d, v in zip(directions, labels, strict=True)])
+    return Batch(x + 0.05 * torch.randn(x.shape, generator=draw)), labels
+
+
+def fit(method, batch, steps):
+    optimiser = torch.optim.Adam(method.parameters(), 3e-3)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        sum(method.loss(method(batch), batch).values()).backward()
+        optimiser.step()
+    with torch.no_grad():
+        return sum(method.loss(method(batch), batch).values()).item()
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("name", METHODS)
+def test_shapes_and_masks_that_divide_every_patch(name, frames):
+    batch, _ = two_blobs(frames)
+    method = tiny(name)
+    out = method(batch)
+    assert out.slots.shape == (4, frames, 3, 16)
+    assert out.rebuilt.shape == batch.features.shape
+    assert out.masks.min() >= 0
+    assert_close(out.masks.sum(dim=2), torch.ones(4, frames, 6, 8))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_learns_two_blobs(name):
+    batch, _ = two_blobs()
+    assert fit(tiny(name), batch, steps=100) < 0.5 * fit(tiny(name), batch, steps=0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_gradients_reach_every_parameter_and_no_feature(name):
+    batch, _ = two_blobs()
+    method = tiny(name)
+    fit(method, batch, steps=2)  # a zero-started layer hides what stands before it from the first gradient
+    method.zero_grad()
+    sum(method.loss(method(batch), batch).values()).backward()
+    silent = [n for n, p in method.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
+    assert not silent
+    assert not batch.features.requires_grad
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_saves_and_loads(name):
+    batch, _ = two_blobs()
+    method = tiny(name).eval()
+    other = tiny(name, slots=3).eval()
+    with torch.no_grad():
+        for p in other.parameters():
+            p.add_(1)
+    other.load_state_dict(method.state_dict())
+    torch.manual_seed(1)
+    mine = method(batch).masks
+    torch.manual_seed(1)
+    assert_close(other(batch).masks, mine, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_bfloat16_agrees_with_float32(name):
+    batch, _ = two_blobs()
+    method = tiny(name).eval()
+    torch.manual_seed(1)
+    full = method(batch)
+    torch.manual_seed(1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = method(batch)
+    assert_close(half.masks.float(), full.masks, atol=0.05, rtol=0.1)
+
+
+def test_a_misspelt_name_gets_a_hint():
+    with pytest.raises(RunError, match='Did you mean "dinosaur"'):
+        method_class("dinosuar")
