@@ -24,14 +24,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from jsonargparse import auto_cli
-from PIL import Image, ImageFilter
+from PIL import Image
 from rich.progress import Progress
 from safetensors.torch import load_file, save_file
-from skimage.color import rgb2lab
-from skimage.segmentation import felzenszwalb
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, normalize, one_hot
 from transformers import Dinov2Config, Dinov2Model
+
+from vitreous.report.baselines import superpixels as felzenszwalb_segments
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 LARGEST = 20  # superpixels per picture that take part, by area; the rest is left out
@@ -59,9 +59,7 @@ def superpixels(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
     picture = Image.open(path).convert("RGB")
     if picture.size != (size, size):
         picture = picture.resize((size, size), Image.Resampling.BICUBIC)
-    smooth = np.asarray(picture.filter(ImageFilter.MedianFilter(5)))
-    lab = rgb2lab(smooth) * (1.0, 3.0, 3.0)  # chroma counts more: shading and shadows move lightness only
-    labels = felzenszwalb(lab / 100, scale=550, sigma=0.5, min_size=20)
+    labels = felzenszwalb_segments(np.asarray(picture))
     order = np.argsort(-np.bincount(labels.ravel()), kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))

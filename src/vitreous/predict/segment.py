@@ -1,0 +1,114 @@
+"""A run applied to features or pictures: slots, and who owns each pixel."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from vitreous.backbones import Backbone, load_backbone
+from vitreous.errors import FeatureMismatch
+from vitreous.features.preprocess import Preprocess
+from vitreous.features.standardise import Standardiser
+from vitreous.features.store import FeatureStore
+from vitreous.runs import Run
+from vitreous.types import Batch, Frame, Segmentation, SlotOutput, Source
+
+
+def to_pixels(masks: Float[Tensor, "t k h w"], size: tuple[int, int]) -> Segmentation:
+    """Masks of patches -> owners of pixels: bilinear on the shares first, the decision last.
+
+    The other order, deciding per patch and enlarging labels, gives stairs; labels are never interpolated.
+    """
+    shares = interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
+    return Segmentation(labels=shares.argmax(1), shares=shares)
+
+
+@torch.no_grad()
+def find_slots(run: Run, features: Float[Tensor, "b t h w d"]) -> SlotOutput:
+    """Slots in standardised features. The same numbers every time: initial slots that are drawn are drawn alike."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.recipe.training.get("seed", 0))
+        return run.method.eval()(Batch(features))
+
+
+def check_store(run: Run, store: FeatureStore) -> None:
+    """Refuse features that the run was not trained on, naming both."""
+    want, have = run.recipe.backbone, store.meta["backbone"]
+    same = all(want.get(k) == have.get(k) for k in ("digest", "layer", "facet")) and store.grid == run.recipe.grid
+    if not same:
+        raise FeatureMismatch(
+            f"{run.folder} was trained on {describe(want, run.recipe.grid)}, but {store.path} holds "
+            f"{describe(have, store.grid)}.\n"
+            f"Extract matching ones:  vitreous extract SOURCE --out STORE --backbone {want['name']} "
+            f"--grid {run.recipe.grid[0]}"
+        )
+
+
+def describe(backbone: dict, grid: tuple[int, int]) -> str:
+    return (
+        f"{backbone['name']} features (layer {backbone.get('layer')}, {backbone.get('facet')}, "
+        f"{backbone['dim']} numbers per patch, weights {str(backbone.get('digest'))[:8]}) on a {grid[0]}x{grid[1]} grid"
+    )
+
+
+def segment_store(run: Run, store: FeatureStore, batch_size: int = 32) -> Iterator[tuple[list[int], SlotOutput]]:
+    """Row numbers and slots of every row of a store, frame by frame, with the statistics of the training."""
+    check_store(run, store)
+    standardise = Standardiser.from_state(run.statistics)
+    for first in range(0, len(store), batch_size):
+        rows = list(range(first, min(first + batch_size, len(store))))
+        yield rows, find_slots(run, standardise(store.batch(rows))[:, None])
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """One frame and what was found in it, at the size of the picture as the model saw it."""
+
+    frame: Frame
+    picture: np.ndarray
+    found: Segmentation
+
+
+class Segmenter:
+    """Pictures -> segmentations with a run: loads the run's own backbone and statistics once."""
+
+    def __init__(self, folder: Path | str, device: str = "auto") -> None:
+        self.run = Run.load(folder)
+        about = self.run.recipe.backbone
+        self.backbone: Backbone = load_backbone(
+            about.get("path") or about["name"], layer=about["layer"], facet=about["facet"], device=device
+        )
+        if self.backbone.digest != about["digest"]:
+            raise FeatureMismatch(
+                f"{folder} was trained on weights {about['digest'][:8]} of {about['name']}, but the ones here are "
+                f"{self.backbone.digest[:8]}: the features would differ."
+            )
+        self.preprocess = Preprocess(self.backbone.size_for(self.run.recipe.grid), about.get("fit", "crop"))
+        self.standardise = Standardiser.from_state(self.run.statistics)
+
+    def __call__(self, frames: list[Frame]) -> list[Segmented]:
+        """Segment frames, each by itself."""
+        seen = [self.preprocess(frame) for frame in frames]
+        images = torch.from_numpy(np.stack([self.preprocess.resize(s.image) for s in seen]))
+        masks = find_slots(self.run, self.standardise(self.backbone(images[:, None])[:, 0])[:, None]).masks
+        return [
+            Segmented(frame, view.image, to_pixels(mask, (view.image.shape[0], view.image.shape[1])))
+            for frame, view, mask in zip(frames, seen, masks, strict=True)
+        ]
+
+    def source(self, source: Source, batch_size: int = 8) -> Iterator[Segmented]:
+        """All frames of a source, a few at a time, so that a long video never lies in memory."""
+        waiting: list[Frame] = []
+        for key in source.keys:
+            for frame in source.frames(key):
+                waiting.append(frame)
+                if len(waiting) == batch_size:
+                    yield from self(waiting)
+                    waiting = []
+        if waiting:
+            yield from self(waiting)

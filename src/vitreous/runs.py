@@ -1,0 +1,132 @@
+"""The run folder: what was trained, on what, and how well. The only code that saves or loads a model.
+
+recipe.yaml         what was asked for: method, settings, features, seed
+model.safetensors   weights of the method, and the statistics its features were standardised with
+log.csv             loss per logged step
+checkpoint.safetensors   where training goes on when it was interrupted
+scores.json         written by `vitreous score`
+training_history.png result.png
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from vitreous.errors import RunError, did_you_mean
+from vitreous.methods import method_class
+from vitreous.methods.base import Method
+
+STANDARDISE = "standardise."  # prefix of the statistics among the tensors
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights, in plain values.
+
+    backbone  as described by the store: name, digest, patch, width, layer, facet ...
+    source    fingerprint and name of the data that was trained on: scoring on it is refused
+    """
+
+    method: str
+    config: dict[str, Any]
+    grid: tuple[int, int]
+    feature_dim: int
+    backbone: dict[str, Any]
+    standardise: str
+    source: dict[str, str]
+    training: dict[str, Any] = field(default_factory=dict)
+    vitreous: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained method and what it needs to be used. `Run.load(folder)` is all it takes."""
+
+    folder: Path
+    recipe: Recipe
+    method: Method
+    statistics: dict[str, Tensor]
+
+    @staticmethod
+    def load(folder: Path | str) -> "Run":
+        """Read a run; strict: every weight must be there and fit."""
+        folder = Path(folder)
+        if not (folder / "model.safetensors").is_file():
+            unfinished = (folder / "checkpoint.safetensors").is_file()
+            hint = (
+                "Its training was interrupted: the same `vitreous train` goes on."
+                if unfinished
+                else ("Train one:  vitreous train STORE --out RUN")
+            )
+            raise RunError(f"No finished run in {folder}: model.safetensors is missing.\n{hint}")
+        recipe = read_recipe(folder)
+        tensors = load_file(folder / "model.safetensors")
+        statistics = {n.removeprefix(STANDARDISE): t for n, t in tensors.items() if n.startswith(STANDARDISE)}
+        method = build(recipe)
+        try:
+            method.load_state_dict({n: t for n, t in tensors.items() if not n.startswith(STANDARDISE)}, strict=True)
+        except RuntimeError as error:
+            raise RunError(f"The weights in {folder} do not fit its recipe: {error}") from None
+        return Run(folder, recipe, method.eval(), statistics)
+
+    def save(self) -> None:
+        """Write recipe and weights; the weights last and in one move, so that a run is there or is not."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_recipe(self.folder, self.recipe)
+        tensors = {n: t.detach().cpu().contiguous() for n, t in self.method.state_dict().items()}
+        tensors |= {STANDARDISE + n: t.contiguous() for n, t in self.statistics.items()}
+        new = self.folder / "model.safetensors.new"
+        save_file(tensors, new, {"vitreous": self.recipe.vitreous})
+        new.replace(self.folder / "model.safetensors")
+
+
+def build(recipe: Recipe) -> Method:
+    """The untrained method of a recipe; its random start follows torch's global seed."""
+    kind = method_class(recipe.method)
+    return kind(settings(recipe.method, recipe.config), recipe.feature_dim, recipe.grid)
+
+
+def settings(method: str, values: dict[str, Any]) -> Any:
+    """The method's settings from plain values; an unknown name is refused with a hint."""
+    kind = method_class(method).Config
+    known = {f.name for f in fields(kind)}
+    for name in values:
+        if name not in known:
+            raise RunError(f'{method} has no setting "{name}".{did_you_mean(name, known)}')
+    made = kind(**values)
+    for name in ("slots", "slot_dim", "iterations"):
+        if getattr(made, name, 1) < 1:
+            raise RunError(f"{name} must be at least 1, not {getattr(made, name)}.")
+    return made
+
+
+def write_recipe(folder: Path, recipe: Recipe) -> None:
+    values = asdict(recipe) | {"grid": list(recipe.grid)}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def read_recipe(folder: Path) -> Recipe:
+    path = folder / "recipe.yaml"
+    if not path.is_file():
+        raise RunError(f"{folder} is not a run: it has no recipe.yaml.")
+    values = yaml.safe_load(path.read_text())
+    missing = {f.name for f in fields(Recipe)} - set(values or {})
+    if missing:
+        raise RunError(f"{path} is not a recipe of this version: it lacks {', '.join(sorted(missing))}.")
+    return Recipe(**values | {"grid": tuple(values["grid"])})
+
+
+def differences(one: Recipe, other: Recipe) -> list[str]:
+    """What two recipes disagree on, in words."""
+    a, b = asdict(one), asdict(other)
+    return [f"{name}: {a[name]!r} against {b[name]!r}" for name in a if name != "vitreous" and a[name] != b[name]]
+
+
+def generator_seed(seed: int, step: int) -> int:
+    """One seed per step, so that a resumed run draws what an uninterrupted one would have drawn."""
+    return int(torch.iinfo(torch.int32).max) & (seed * 1_000_003 + step * 7_919 + 17)

@@ -1,0 +1,74 @@
+"""log.csv and the picture made from it."""
+
+import csv
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers.logger import Logger, rank_zero_experiment
+from lightning.pytorch.utilities import rank_zero_only
+
+
+class CSVHistory(Logger):
+    """One row per logged step: step, loss, its terms, learning rate. Appended at once, so that nothing is lost."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> None:
+        return None
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """The recipe holds them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        row = {"step": step} | {name: value for name, value in metrics.items() if name != "epoch"}
+        new = not self.path.exists()
+        with self.path.open("a", newline="") as file:
+            table = csv.DictWriter(file, row)
+            if new:
+                table.writeheader()
+            table.writerow(row)
+
+
+def read_history(folder: Path) -> dict[str, list[float]]:
+    """Columns of log.csv. A resumed training may have logged a step twice: the later row counts."""
+    with (folder / "log.csv").open(newline="") as file:
+        rows = {int(row["step"]): row for row in csv.DictReader(file)}
+    ordered = [rows[step] for step in sorted(rows)]
+    return {name: [float(row[name]) for row in ordered] for name in (ordered[0] if ordered else [])}
+
+
+def plot_history(folder: Path) -> Path:
+    """training_history.png: loss and its terms over the steps, learning rate below."""
+    from matplotlib.figure import Figure
+
+    history = read_history(folder)
+    steps = history.pop("step", [])
+    rate = history.pop("lr", [])
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    for name, values in history.items():
+        if name != "loss" or len(history) != 2:  # a single term is the loss
+            losses.plot(steps, values, label=name)
+    losses.set(ylabel="loss", title=folder.name)
+    losses.set_yscale("log")
+    losses.legend()
+    rates.plot(steps, rate, color="grey")
+    rates.set(xlabel="step", ylabel="learning rate")
+    path = folder / "training_history.png"
+    figure.savefig(path, dpi=120)
+    return path
