@@ -1,0 +1,73 @@
+import dataclasses
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from vitreous.errors import RunError
+from vitreous.runs import Recipe, Run, build, differences, generator_seed, settings
+from vitreous.types import Batch
+
+RECIPE = Recipe(
+    method="dinosaur",
+    config=dict(slots=3, slot_dim=8, iterations=2, decoder_width=16, decoder_layers=1, start="warm", masks="attention"),
+    grid=(4, 6),
+    feature_dim=5,
+    backbone={"name": "glass_tiny", "digest": "abc"},
+    standardise="dataset",
+    source={"name": "scenes", "fingerprint": "f"},
+)
+
+
+def run(folder):
+    torch.manual_seed(0)
+    return Run(folder, RECIPE, build(RECIPE), {"mean": torch.arange(5.0)})
+
+
+def test_a_saved_run_loads_from_its_path_alone(tmp_path):
+    saved = run(tmp_path / "r")
+    saved.save()
+    loaded = Run.load(tmp_path / "r")
+    x = Batch(torch.randn(2, 1, 4, 6, 5))
+    assert loaded.recipe == RECIPE
+    assert_close(loaded.method(x).masks, saved.method.eval()(x).masks, atol=0, rtol=0)
+    assert_close(loaded.statistics["mean"], torch.arange(5.0))
+
+
+def test_what_is_not_a_run_is_named(tmp_path):
+    with pytest.raises(RunError, match="No finished run in .*\n.*vitreous train STORE --out RUN"):
+        Run.load(tmp_path)
+    (tmp_path / "checkpoint.safetensors").touch()
+    with pytest.raises(RunError, match="interrupted"):
+        Run.load(tmp_path)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path):
+    saved = run(tmp_path)
+    saved.save()
+    recipe = (tmp_path / "recipe.yaml").read_text()
+    (tmp_path / "recipe.yaml").write_text(recipe.replace("slot_dim: 8", "slot_dim: 12"))
+    with pytest.raises(RunError, match="do not fit its recipe"):
+        Run.load(tmp_path)
+    (tmp_path / "recipe.yaml").write_text("method: dinosaur\n")
+    with pytest.raises(RunError, match="lacks backbone, config"):
+        Run.load(tmp_path)
+
+
+def test_settings_are_checked():
+    with pytest.raises(RunError, match='no setting "slotz".* Did you mean "slots"'):
+        settings("dinosaur", {"slotz": 3})
+    with pytest.raises(RunError, match="slots must be at least 1, not 0"):
+        settings("dinosaur", {"slots": 0})
+    assert settings("dinosaur", {"slots": 5}).slots == 5
+
+
+def test_recipes_are_compared_in_words():
+    other = dataclasses.replace(RECIPE, standardise="token", vitreous="9")
+    assert differences(RECIPE, other) == ["standardise: 'dataset' against 'token'"]
+
+
+def test_every_step_has_its_own_seed():
+    seeds = {generator_seed(seed, step) for seed in range(3) for step in range(-1, 2000)}
+    assert len(seeds) == 3 * 2001
+    assert all(0 <= s < 2**31 for s in seeds)
