@@ -38,6 +38,14 @@ def usage() -> str:
     )
 
 
+def dashed(argument: str) -> str:
+    """--slot-dim=3 -> --slot_dim=3: functions spell their parameters with underscores, people type dashes."""
+    if not argument.startswith("--"):
+        return argument
+    option, equals, value = argument.partition("=")
+    return "--" + option[2:].replace("-", "_") + equals + value
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 bad input, 2 bad usage, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
@@ -54,10 +62,9 @@ def main(argv: list[str] | None = None) -> int:
     module, _, attribute = COMMANDS[name][0].partition(":")
     try:
         target = getattr(import_module(module), attribute)
-        from jsonargparse import auto_cli, set_parsing_settings
+        from vitreous.cli.parser import run
 
-        set_parsing_settings(parse_optionals_as_positionals=False)
-        auto_cli(target, args=rest, prog=f"vitreous {name}", as_positional=True)
+        run(target, [dashed(argument) for argument in rest], f"vitreous {name}")
     except VitreousError as error:
         print(f"vitreous {name}: {error}", file=sys.stderr)
         return 1

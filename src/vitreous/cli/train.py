@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 def train(
     store: Path,
-    out: Path,
+    out: Path = Path("run"),
     method: str = "dinosaur",
     slots: int | None = None,
     slot_dim: int | None = None,

@@ -7,7 +7,7 @@ import numpy as np
 from vitreous.types import Score
 
 
-def summarise(values: Sequence[float], *, draws: int = 2000, seed: int = 0) -> Score:
+def summarise(values: Sequence[float] | np.ndarray, *, draws: int = 2000, seed: int = 0) -> Score:
     """Mean over the images where the metric is defined, with its 95 % percentile bootstrap interval.
 
     All NaN where no image counts; the interval of a single value is that value.

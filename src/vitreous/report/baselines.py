@@ -26,7 +26,8 @@ def kmeans_masks(features: Float[Tensor, "h w d"], clusters: int, seed: int = 0)
     h, w, d = features.shape
     flat = features.reshape(-1, d).float().numpy()
     clusters = min(clusters, len(np.unique(flat, axis=0)))
-    labels = KMeans(clusters, n_init=4, random_state=seed).fit_predict(flat)
+    # n_init takes a number too, whatever the stubs say
+    labels = KMeans(clusters, n_init=4, random_state=seed).fit_predict(flat)  # pyright: ignore[reportArgumentType]
     return one_hot(torch.from_numpy(labels).long(), clusters).T.reshape(clusters, h, w).float()
 
 

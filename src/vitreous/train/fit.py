@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from lightning import Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from torch.utils.data import DataLoader, IterableDataset
 
 from vitreous import __version__
@@ -117,23 +118,27 @@ def start(checkpoint: Path) -> int:
     return int(SafetensorsIO().load_checkpoint(checkpoint)["global_step"]) if checkpoint.is_file() else 0
 
 
+class Keep(Callback):
+    """A checkpoint every few seconds of training: what a kill can cost."""
+
+    def __init__(self, path: Path, seconds: float = 20) -> None:
+        self.path, self.seconds, self.last = path, seconds, time.monotonic()
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
+        if time.monotonic() - self.last >= self.seconds:
+            trainer.save_checkpoint(self.path)
+            self.last = time.monotonic()
+
+
 def make_trainer(out: Path, training: Training, precision: str, device: str, progress: bool) -> Trainer:
-    every = max(1, min(500, training.steps // 4))
-    keep = ModelCheckpoint(
-        out,
-        CHECKPOINT.removesuffix(".safetensors"),
-        every_n_train_steps=every,
-        save_top_k=1,
-        enable_version_counter=False,
-    )
-    keep.FILE_EXTENSION = ".safetensors"
     return Trainer(
         accelerator=device,
         devices=1,
         precision=precision,  # pyright: ignore[reportArgumentType]
         max_steps=training.steps,
         gradient_clip_val=training.clip,
-        callbacks=[keep, *([RichProgressBar()] if progress else [])],
+        callbacks=[Keep(out / CHECKPOINT), *([RichProgressBar()] if progress else [])],
+        enable_checkpointing=False,
         logger=CSVHistory(out / "log.csv"),
         log_every_n_steps=max(1, training.steps // 200),
         enable_progress_bar=progress,
