@@ -1,0 +1,82 @@
+"""vitreous extract: pictures or videos -> feature store."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+
+def extract(
+    source: Path,
+    out: Path | None = None,
+    backbone: str = "glass_tiny",
+    grid: str = "16",
+    fit: Literal["crop", "squash"] = "crop",
+    views: list[str] | None = None,
+    split: str | None = None,
+    layer: int | None = None,
+    facet: Literal["token", "key", "query", "value"] = "token",
+    dtype: Literal["bfloat16", "float32"] = "bfloat16",
+    device: str = "auto",
+    batch_size: int = 32,
+    on_error: Literal["raise", "skip"] = "raise",
+    keep_side: int = 1024,
+    workers: int | None = None,
+) -> None:
+    """Run a frozen backbone over pictures and videos once and keep its features, with the pictures and ids.
+
+    Call it again to go on after an interruption, or in a second terminal to share the work.
+
+    Args:
+        source: Folder of pictures and videos, or of rendered clips; or one file.
+        out: The store; default: the source's name and the backbone's, here.
+        backbone: Preset (see `vitreous backbones list`), hub id, or folder in the hub's format.
+        grid: Patches per side: 16, or 16x24 for 16 rows of 24.
+        fit: crop the largest centred part with the grid's aspect ratio, or squash the whole picture.
+        views: Stored for each frame, as [identity,hflip]; also vflip, hvflip, rot90, rot270 and
+            "crop:LEFT,TOP,RIGHT,BOTTOM" in shares of the picture.
+        split: Of a data set with folders named train and test: the one to take.
+        layer: Block whose output is taken; default: the last one, after the final norm.
+        facet: Patch tokens, or the keys, queries or values of that block's attention.
+        dtype: Of the forward pass; features are stored as float16.
+        device: auto, cpu, cuda, cuda:1 ...
+        batch_size: Pictures per forward pass; a store that goes on keeps its own.
+        on_error: Stop at what cannot be read, or skip it and list it.
+        keep_side: Longest side of the stored pictures, in pixels.
+        workers: Threads that read pictures; default: one per core, at most 8.
+    """
+    from vitreous.backbones import load_backbone
+    from vitreous.features.extract import extract as run
+
+    source = source / split if split else source
+    model = load_backbone(backbone, layer=layer, facet=facet, dtype=dtype, device=device)
+    out = out or Path(f"{source.resolve().stem}-{model.name.replace('/', '--')}.lance")
+    store = run(
+        source,
+        out,
+        model,
+        grid=sides(grid),
+        fit=fit,
+        views=views or ["identity"],
+        batch_size=batch_size,
+        on_error=on_error,
+        keep_side=keep_side,
+        workers=workers,
+    )
+    for what, why in store.meta.skipped:
+        print(f"skipped {what}: {why}", file=sys.stderr)
+    h, w, d = store.meta.shape
+    print(f"store           {out}")
+    print(f"rows            {len(store)} of {len(store.keys)} clips, {len(store.meta.skipped)} skipped")
+    print(f"features        {h} x {w} patches of {d} numbers, {store.meta.backbone['name']}")
+    print(f"position share  {store.stats.position_share:.1%} of the variance")
+    print(f"Next:  vitreous train {out}")
+
+
+def sides(grid: str) -> tuple[int, int]:
+    """16 -> (16, 16), 16x24 -> (16, 24)."""
+    from vitreous.errors import VitreousError
+
+    parts = grid.lower().split("x")
+    if not all(part.strip().isdigit() for part in parts) or len(parts) > 2:
+        raise VitreousError(f'--grid "{grid}" is not a number of patches, as in 16 or 16x24.')
+    return int(parts[0]), int(parts[-1])

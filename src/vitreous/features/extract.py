@@ -1,0 +1,258 @@
+"""Run a frozen backbone over a data set once and keep everything that later work needs.
+
+Threads read and prepare pictures, this thread runs the backbone, another one writes: see reading.py and writing.py.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float16, UInt8
+from torch import Tensor
+
+from vitreous.errors import DataError, StoreError, VitreousError
+from vitreous.features.format import Maker, StoreMeta, is_store, open_lance, read_meta
+from vitreous.features.plan import Plan
+from vitreous.features.preprocess import check_fit, check_views
+from vitreous.features.progress import Progress
+from vitreous.features.reading import BatchReader, Look, Prepared
+from vitreous.features.store import FeatureStore
+from vitreous.features.verify import same_so_far
+from vitreous.features.writing import Claims, Present, Writer, create, locked, sweep, write_meta
+from vitreous.types import Source
+
+KEEP_SIDE = 1024  # px; scores are computed at this resolution at most
+WAIT_SECONDS = 0.2  # between looks at what another extraction has done
+
+
+def extract(
+    source: Source | Path | str,
+    out: Path | str,
+    backbone: Maker | str = "glass_tiny",
+    grid: int | tuple[int, int] = 16,
+    fit: str = "crop",
+    views: Sequence[str] = ("identity",),
+    batch_size: int = 32,
+    on_error: str = "raise",
+    keep_side: int = KEEP_SIDE,
+    workers: int | None = None,
+    progress: bool = True,
+) -> FeatureStore:
+    """Fill a feature store from a data set; goes on where an earlier call was stopped, and returns the store.
+
+    Rows that are there stay; the others are computed in the same batches as ever, which makes a resumed store the
+    same, bit for bit, on the same machine. Several processes may fill one store at once.
+
+    Args:
+        source: Pictures and videos: a source, or the path of one.
+        out: The store's folder; made if missing.
+        backbone: A loaded backbone, or a preset, hub id or folder.
+        grid: Patches per side, or (h, w).
+        fit: crop (the largest centred part with the grid's aspect ratio) or squash (all of it).
+        views: identity, hflip, vflip, hvflip, rot90, rot270, crop:LEFT,TOP,RIGHT,BOTTOM (shares of the picture).
+        batch_size: Pictures per forward pass; a store that goes on keeps its own.
+        on_error: raise, or skip what cannot be read or used and list it in `store.meta.skipped`.
+        keep_side: Longest side of the stored pictures in pixels; larger ones are reduced before anything else.
+        workers: Threads that read pictures; default: one per core, at most 8.
+        progress: Show a bar with rate and time left on stderr.
+
+    Raises:
+        DataError: a picture that cannot be read or is too small, by name.
+        FeatureMismatch: the store holds features of another backbone, grid, fit or views.
+        StoreError: the source has changed since the store was begun; the disk is full; a feature is not finite.
+    """
+    if on_error not in ("raise", "skip"):
+        raise VitreousError(f'on_error must be "raise" or "skip", got "{on_error}".')
+    source, backbone, out = opened(source, on_error), loaded(backbone), Path(out)
+    grid = (grid, grid) if isinstance(grid, int) else (grid[0], grid[1])
+    if min(grid) < 1:
+        raise VitreousError(f"The grid must have at least one patch per side, got {grid[0]} x {grid[1]}.")
+    views = check_views(tuple(views))
+    meta = StoreMeta(
+        backbone=backbone.describe(),
+        grid=grid,
+        fit=check_fit(fit),
+        views=views,
+        batch_size=batch_size,
+        keep_side=keep_side,
+        source=describe_source(source),
+        planned=0,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        made_with=made_with(),
+    )
+    meta, plan = begin(source, out, meta)
+    look = Look(backbone.size_for(grid), grid, backbone.patch_size, fit, keep_side)
+    with Progress(len(plan), progress, f"{source.name} -> {out.name}") as bar:
+        work = Extraction(source, out, plan, look, backbone, on_error, workers or cores(), bar)
+        work.run()
+    finish(out, source, plan, work.failed)
+    return FeatureStore(out)
+
+
+def opened(source: Source | Path | str, on_error: str) -> Source:
+    if isinstance(source, (str, Path)):
+        from vitreous.data import open_source
+
+        return open_source(source, on_error=on_error)
+    return source
+
+
+def loaded(backbone: Maker | str) -> Maker:
+    if isinstance(backbone, str):
+        from vitreous.backbones import load_backbone
+
+        return load_backbone(backbone)
+    return backbone
+
+
+def cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return min(8, len(affinity(0)) if affinity else os.cpu_count() or 1)
+
+
+def describe_source(source: Source) -> dict[str, object]:
+    path = getattr(source, "root", None) or getattr(source, "path", None)
+    return {
+        "name": source.name,
+        "path": None if path is None else str(Path(path).resolve()),
+        "fingerprint": source.fingerprint(),
+        "clips": len(source.keys),
+    }
+
+
+def made_with() -> dict[str, str]:
+    names = ("vitreous", "torch", "transformers", "pillow", "pylance")
+    return {name: version(name) for name in names} | {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def begin(source: Source, out: Path, wanted: StoreMeta) -> tuple[StoreMeta, Plan]:
+    """Make the store, or check that this extraction may go on in it."""
+    if out.exists() and not is_store(out) and any(p.name != "_vitreous" for p in out.iterdir()):
+        raise StoreError(f"{out} exists and is not a feature store. Name another folder:  --out STORE.lance")
+    with locked(out):
+        if not is_store(out):
+            plan = Plan.of(source, wanted.views, wanted.batch_size)
+            create(out, meta := replace(wanted, planned=len(plan)))
+            return meta, plan
+        meta = read_meta(open_lance(out), out)
+        meta.require_same(wanted, out, "this extraction makes")
+        plan = Plan.of(source, meta.views, meta.batch_size)
+        sweep(out)
+        if meta.source["fingerprint"] != wanted.source["fingerprint"] or meta.planned != len(plan):
+            same_so_far(out, meta, source, plan)
+            meta = replace(meta, source=wanted.source, planned=len(plan))
+            write_meta(out, meta)
+        return meta, plan
+
+
+def finish(out: Path, source: Source, plan: Plan, failed: dict[int, str]) -> None:
+    """Write down what was skipped, and tidy up."""
+    with locked(out):
+        missing = np.flatnonzero(~Present(out, len(plan)).refresh())
+        meta = read_meta(open_lance(out), out)
+        frames = {}
+        for row in missing.tolist():
+            clip, frame, _ = plan.place(row)
+            name = plan.keys[clip] if plan.lengths[clip] == 1 else f"{plan.keys[clip]} frame {frame}"
+            earlier = dict(meta.skipped).get(name, "missing")  # another process's, which knows why
+            frames[name] = failed.get(row, earlier)
+        skipped = list(dict.fromkeys([(str(p), str(why)) for p, why in getattr(source, "skipped", ())]))
+        skipped += list(frames.items())
+        if skipped != meta.skipped:
+            write_meta(out, replace(meta, skipped=skipped))
+        sweep(out)
+
+
+class Extraction:
+    """One process's share of the work: batch by batch until the plan is done, by whomever."""
+
+    def __init__(
+        self,
+        source: Source,
+        out: Path,
+        plan: Plan,
+        look: Look,
+        backbone: Maker,
+        on_error: str,
+        workers: int,
+        bar: Progress,
+    ) -> None:
+        self.source, self.out, self.plan, self.look, self.backbone = source, out, plan, look, backbone
+        self.on_error, self.workers, self.bar = on_error, workers, bar
+        self.present, self.claims = Present(out, len(plan)), Claims(out)
+        self.tried: set[int] = set()
+        self.failed: dict[int, str] = {}
+
+    def run(self) -> None:
+        self.bar.at(int(self.present.refresh().sum()))
+        with closing(self.claims), closing(Writer(self.out, self.present, self.claims, self.bar.committed)) as writer:
+            while todo := self.open_batches():
+                before = len(self.tried)
+                with BatchReader(self.source, self.plan, self.look, self.on_error, self.workers) as reader:
+                    for prepared in reader.read(self.claimed(todo)):
+                        self.do(prepared, writer)
+                writer.flush()
+                if len(self.tried) == before:  # all that is left is in the hands of other processes
+                    time.sleep(WAIT_SECONDS)
+                self.bar.at(int(self.present.refresh().sum()))
+
+    def open_batches(self) -> list[int]:
+        """Batches with missing rows that this process has not tried yet."""
+        missing = np.unique(np.flatnonzero(~self.present.refresh()) // self.plan.batch_size)
+        return [batch for batch in missing.tolist() if batch not in self.tried]
+
+    def claimed(self, batches: list[int]) -> Iterator[int]:
+        for batch in batches:
+            if self.claims.take(batch):
+                rows = self.plan.rows(batch)
+                if self.present.refresh()[rows.start : rows.stop].all():  # done by another process meanwhile
+                    self.claims.release(batch)
+                    continue
+                self.tried.add(batch)
+                yield batch
+
+    def do(self, prepared: Prepared, writer: Writer) -> None:
+        self.failed |= prepared.failed
+        if all(self.present.rows[cell.row] for cell in prepared.cells):
+            self.claims.release(prepared.batch)
+            return
+        features = self.forward(prepared.images)
+        places = [cell.row - prepared.start for cell in prepared.cells]
+        features = features if len(places) == len(features) else features[places]
+        finite = features.isfinite().flatten(1).all(1).tolist()
+        cells = [cell for cell, good in zip(prepared.cells, finite, strict=True) if good]
+        if len(cells) < len(prepared.cells):
+            self.refuse([cell.row for cell, good in zip(prepared.cells, finite, strict=True) if not good])
+            features = features[[i for i, good in enumerate(finite) if good]]
+        writer.put(prepared.batch, cells, features)
+        self.bar.computed(len(cells))
+
+    def forward(self, images: UInt8[np.ndarray, "b y x 3"]) -> Float16[Tensor, "b h w d"]:
+        features = self.backbone(torch.from_numpy(images)[:, None])[:, 0]
+        shape = (len(images), *self.look.grid, self.backbone.dim)
+        if features.shape != shape:
+            raise StoreError(f"Backbone {self.backbone.name} gave {tuple(features.shape)} where {shape} was asked for.")
+        return features.half().cpu()
+
+    def refuse(self, rows: list[int]) -> None:
+        """Features that float16 cannot hold: the picture or the backbone is broken, and either must be known."""
+        for row in rows:
+            clip, frame, view = self.plan.place(row)
+            why = (
+                f"{self.plan.keys[clip]} frame {frame} ({view}): features are not finite, or beyond 65504, "
+                f"which is as far as float16 goes. Look at the picture, or choose another layer or facet."
+            )
+            if self.on_error == "raise":
+                raise DataError(why)
+            self.failed[row] = why
