@@ -2,7 +2,7 @@
 
     vitreous render --out pictures/varied --style varied --scenes 1500 --seed 1
     vitreous render --out pictures/clevr --style clevr --scenes 1000 --seed 2
-    python recipes/glass_tiny.py pictures/varied pictures/clevr --out scratch/glass_tiny --minutes 15
+    python recipes/glass_tiny.py pictures --out scratch/glass_tiny
 
 Each picture is cut into superpixels (Felzenszwalb), the pseudo-groups. Two augmented views go through a small ViT;
 every patch must pick the mean embedding of its own superpixel *in the other view* among the superpixels of the picture
@@ -46,6 +46,7 @@ class Settings:
     heads: int = 3
     patch: int = 8
     size: int = 128
+    view: int = 96  # side of an augmented view: half the patches, and objects at 0.75 to 1.5 times their size
     batch: int = 32
     lr: float = 1e-3
     weight_decay: float = 0.05
@@ -66,11 +67,11 @@ def superpixels(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(picture), np.minimum(rank[labels], LARGEST).astype(np.uint8)
 
 
-def gather(folders: list[Path], size: int, cache: Path) -> tuple[Tensor, Tensor]:
+def gather(folder: Path, size: int, cache: Path) -> tuple[Tensor, Tensor]:
     """All pictures [n 3 y x] and superpixels [n y x] of rendered folders, uint8; kept in `cache`."""
-    paths = sorted(p for folder in folders for p in folder.glob("train/clip_*/rgb/*.png"))
+    paths = sorted(folder.glob("**/train/clip_*/rgb/*.png"))
     if not paths:
-        raise SystemExit(f"No rendered pictures in {', '.join(map(str, folders))}: see the head of this file.")
+        raise SystemExit(f"No rendered pictures in {folder}: see the head of this file.")
     if cache.exists():
         held = load_file(cache)
         if len(held["pictures"]) == len(paths):
@@ -87,8 +88,8 @@ def gather(folders: list[Path], size: int, cache: Path) -> tuple[Tensor, Tensor]
     return pictures, segments
 
 
-def view(pictures: Tensor, segments: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-    """One augmented view: crop, turn a little, flip, another light. Float [b 3 y x] in [0, 1] and labels [b y x]."""
+def view(pictures: Tensor, segments: Tensor, side: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    """One augmented view: crop, turn a little, flip, another light. Float [b 3 side side] in [0, 1] and labels."""
     b, dtype = len(pictures), torch.float32
     rand = lambda *shape: torch.rand(*shape, generator=draw)  # noqa: E731
     zoom = 1 - 0.5 * rand(b)  # side of the crop, as a share of the picture's
@@ -101,7 +102,7 @@ def view(pictures: Tensor, segments: Tensor, draw: torch.Generator) -> tuple[Ten
     affine[:, 1, 0], affine[:, 1, 1] = flip * wide * angle.sin(), high * angle.cos()
     affine[:, 0, 2] = (1 - wide) * (2 * rand(b) - 1)
     affine[:, 1, 2] = (1 - high) * (2 * rand(b) - 1)
-    grid = affine_grid(affine, list(pictures.shape), align_corners=False)
+    grid = affine_grid(affine, [b, 3, side, side], align_corners=False)
     x = grid_sample(pictures.to(dtype) / 255, grid, padding_mode="reflection", align_corners=False)
     labels = grid_sample(
         segments[:, None].to(dtype), grid, mode="nearest", padding_mode="reflection", align_corners=False
@@ -169,7 +170,7 @@ def step_loss(net: Dinov2Model, pictures: Tensor, segments: Tensor, settings: Se
     draw = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
     pick = torch.randperm(len(pictures), generator=draw)[: settings.batch]
     mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
-    (x1, l1), (x2, l2) = (view(pictures[pick], segments[pick], draw) for _ in range(2))
+    (x1, l1), (x2, l2) = (view(pictures[pick], segments[pick], settings.view, draw) for _ in range(2))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         tokens = net((torch.cat([x1, x2]) - mean) / std).last_hidden_state[:, 1:]
     f1, f2 = tokens.chunk(2)
@@ -222,18 +223,18 @@ class Checkpoint:
 
 
 def train(
-    folders: list[Path], out: Path = Path("scratch/glass_tiny"), steps: int = 1200, settings: Settings = Settings()
+    folder: Path, out: Path = Path("scratch/glass_tiny"), steps: int = 1200, settings: Settings = Settings()
 ) -> None:
     """Train glass_tiny on rendered pictures.
 
     Args:
-        folders: Written by `vitreous render`; their train splits are used.
+        folder: Holds what `vitreous render` wrote; every train split below it is used.
         out: Checkpoint, log and the finished model go here.
         steps: Length of the schedule; 1,200 steps of 32 pictures are about a quarter of an hour on two cores.
         settings: What decides the weights.
     """
     out.mkdir(parents=True, exist_ok=True)
-    pictures, segments = gather(folders, settings.size, out / "superpixels.safetensors")
+    pictures, segments = gather(folder, settings.size, out / "superpixels.safetensors")
     net = build(settings).train()
     optimiser = torch.optim.AdamW(net.parameters(), settings.lr, (0.9, 0.98), weight_decay=settings.weight_decay)
     checkpoint = Checkpoint(out / "checkpoint.safetensors", net, optimiser)
