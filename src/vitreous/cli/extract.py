@@ -11,7 +11,7 @@ def extract(
     backbone: str = "glass_tiny",
     grid: str = "16",
     fit: Literal["crop", "squash"] = "crop",
-    views: list[str] | None = None,
+    views: str = "identity",
     split: str | None = None,
     layer: int | None = None,
     facet: Literal["token", "key", "query", "value"] = "token",
@@ -21,6 +21,7 @@ def extract(
     on_error: Literal["raise", "skip"] = "raise",
     keep_side: int = 1024,
     workers: int | None = None,
+    commit_rows: int = 512,
 ) -> None:
     """Run a frozen backbone over pictures and videos once and keep its features, with the pictures and ids.
 
@@ -32,8 +33,8 @@ def extract(
         backbone: Preset (see `vitreous backbones list`), hub id, or folder in the hub's format.
         grid: Patches per side: 16, or 16x24 for 16 rows of 24.
         fit: crop the largest centred part with the grid's aspect ratio, or squash the whole picture.
-        views: Stored for each frame, as [identity,hflip]; also vflip, hvflip, rot90, rot270 and
-            "crop:LEFT,TOP,RIGHT,BOTTOM" in shares of the picture.
+        views: Stored for each frame, as in "identity hflip"; also vflip, hvflip, rot90, rot270 and
+            crop:LEFT,TOP,RIGHT,BOTTOM in shares of the picture.
         split: Of a data set with folders named train and test: the one to take.
         layer: Block whose output is taken; default: the last one, after the final norm.
         facet: Patch tokens, or the keys, queries or values of that block's attention.
@@ -43,6 +44,7 @@ def extract(
         on_error: Stop at what cannot be read, or skip it and list it.
         keep_side: Longest side of the stored pictures, in pixels.
         workers: Threads that read pictures; default: one per core, at most 8.
+        commit_rows: Rows become safe in groups of this size, or after 10 seconds.
     """
     from vitreous.backbones import load_backbone
     from vitreous.features.extract import extract as run
@@ -56,11 +58,12 @@ def extract(
         model,
         grid=sides(grid),
         fit=fit,
-        views=views or ["identity"],
+        views=views.split(),
         batch_size=batch_size,
         on_error=on_error,
         keep_side=keep_side,
         workers=workers,
+        commit_rows=commit_rows,
     )
     for what, why in store.meta.skipped:
         print(f"skipped {what}: {why}", file=sys.stderr)

@@ -26,7 +26,7 @@ from vitreous.features.progress import Progress
 from vitreous.features.reading import BatchReader, Look, Prepared
 from vitreous.features.store import FeatureStore
 from vitreous.features.verify import same_so_far
-from vitreous.features.writing import Claims, Present, Writer, create, locked, sweep, write_meta
+from vitreous.features.writing import COMMIT_ROWS, Claims, Present, Writer, create, locked, sweep, write_meta
 from vitreous.types import Source
 
 KEEP_SIDE = 1024  # px; scores are computed at this resolution at most
@@ -44,6 +44,7 @@ def extract(
     on_error: str = "raise",
     keep_side: int = KEEP_SIDE,
     workers: int | None = None,
+    commit_rows: int = COMMIT_ROWS,
     progress: bool = True,
 ) -> FeatureStore:
     """Fill a feature store from a data set; goes on where an earlier call was stopped, and returns the store.
@@ -62,6 +63,7 @@ def extract(
         on_error: raise, or skip what cannot be read or used and list it in `store.meta.skipped`.
         keep_side: Longest side of the stored pictures in pixels; larger ones are reduced before anything else.
         workers: Threads that read pictures; default: one per core, at most 8.
+        commit_rows: Rows become safe in groups of this size, or as many as there are after 10 seconds or at 128 MiB.
         progress: Show a bar with rate and time left on stderr.
 
     Raises:
@@ -92,7 +94,7 @@ def extract(
     look = Look(backbone.size_for(grid), grid, backbone.patch_size, fit, keep_side)
     with Progress(len(plan), progress, f"{source.name} -> {out.name}") as bar:
         work = Extraction(source, out, plan, look, backbone, on_error, workers or cores(), bar)
-        work.run()
+        work.run(commit_rows)
     finish(out, source, plan, work.failed)
     return FeatureStore(out)
 
@@ -194,9 +196,10 @@ class Extraction:
         self.tried: set[int] = set()
         self.failed: dict[int, str] = {}
 
-    def run(self) -> None:
+    def run(self, commit_rows: int) -> None:
         self.bar.at(int(self.present.refresh().sum()))
-        with closing(self.claims), closing(Writer(self.out, self.present, self.claims, self.bar.committed)) as writer:
+        writer = Writer(self.out, self.present, self.claims, commit_rows, self.bar.committed)
+        with closing(self.claims), closing(writer):
             while todo := self.open_batches():
                 before = len(self.tried)
                 with BatchReader(self.source, self.plan, self.look, self.on_error, self.workers) as reader:

@@ -16,7 +16,7 @@ features for their statistics, and lock files.
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -105,11 +105,10 @@ class StoreMeta:
 
     @classmethod
     def from_json(cls, text: str) -> "StoreMeta":
-        values = json.loads(text)
         known = {f.name for f in fields(cls)}
-        meta = cls(**{name: value for name, value in values.items() if name in known})
-        pairs = [(str(what), str(why)) for what, why in meta.skipped]
-        return replace(meta, grid=tuple(meta.grid), views=tuple(meta.views), skipped=pairs)
+        values = {name: value for name, value in json.loads(text).items() if name in known}
+        values |= {"grid": tuple(values["grid"]), "views": tuple(values["views"])}
+        return cls(**(values | {"skipped": [(what, why) for what, why in values["skipped"]]}))
 
 
 @dataclass

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float16, Int
@@ -18,6 +18,7 @@ from vitreous.types import Batch
 AHEAD = 2  # batches read in advance while the model works
 
 
+@runtime_checkable
 class Stored(Protocol):
     """What a loader needs of a store."""
 
@@ -30,7 +31,7 @@ class Stored(Protocol):
 
     def standardiser(self, mode: str = "dataset") -> Standardiser: ...
 
-    def key(self, row: int) -> str: ...
+    def key(self, row: int | np.integer) -> str: ...
 
     def pin(self, share: float = 0.5) -> bool: ...
 

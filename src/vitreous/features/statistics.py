@@ -7,7 +7,6 @@ are the correctly rounded ones, also where the mean is far larger than the sprea
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -75,6 +74,7 @@ class FeatureSums:
             position_std=np.sqrt(divided(spread, (rows * unit) ** 2)).reshape(h, w, d),
             within_std=np.sqrt(divided(within, (rows * unit) ** 2 * places)),
             rms_norm=float(np.sqrt(int(second.sum()) / (rows * places * 2**LOW))),
+            position_share=int((total - within * places).sum()) / max(int(total.sum()), 1),
         )
 
 
@@ -87,6 +87,8 @@ class Statistics:
     position_*     per position and channel, over rows
     within_std     per channel, of what is left after the mean of each position is taken away
     rms_norm       root of the mean squared length of a patch's vector
+    position_share of the variance is explained by position alone, in [0, 1]; 0 where nothing varies. Near 1, slots
+                   carve zones of the picture instead of finding objects
     """
 
     count: int
@@ -96,22 +98,14 @@ class Statistics:
     position_std: Float64[np.ndarray, "h w d"]
     within_std: Float64[np.ndarray, " d"]
     rms_norm: float
-
-    @cached_property
-    def position_share(self) -> float:
-        """Share of the variance that position alone explains, in [0, 1]; 0 where nothing varies.
-
-        Near 1, slots carve zones of the picture instead of finding objects.
-        """
-        total = float((self.std**2).sum())
-        return 1 - float((self.within_std**2).sum()) / total if total else 0.0
+    position_share: float
 
 
-def dump_sums(sums: FeatureSums, files: list[str]) -> bytes:
-    """As safetensors, with the data files that were summed."""
+def dump_sums(sums: FeatureSums, summed: list[str]) -> bytes:
+    """As safetensors, with the names of what was summed."""
     from safetensors.torch import save
 
-    meta = {"count": str(sums.count), "shape": json.dumps(sums.shape), "files": json.dumps(files)}
+    meta = {"count": str(sums.count), "shape": json.dumps(sums.shape), "summed": json.dumps(summed)}
     return save(sums.tensors(), metadata=meta)
 
 
@@ -124,4 +118,4 @@ def load_sums(path: str) -> tuple[FeatureSums, list[str]]:
         sums = FeatureSums((h, w, d))
         sums.count = int(meta["count"])
         sums.first, sums.high, sums.low = (file.get_tensor(name) for name in ("first", "high", "low"))
-    return sums, json.loads(meta["files"])
+    return sums, json.loads(meta["summed"])

@@ -29,7 +29,8 @@ from vitreous.features.writing import read_sums, sum_up
 from vitreous.types import Frame
 
 PIN_ROWS = 256  # read at once while pinning
-Rows = range | Sequence[int] | Int[np.ndarray, " n"] | Int[Tensor, " n"]
+Row = int | np.integer
+Rows = range | Sequence[int] | Sequence[np.integer] | Int[np.ndarray, " n"] | Int[Tensor, " n"]
 
 
 class FeatureStore:
@@ -148,17 +149,17 @@ class FeatureStore:
     def clip_of(self) -> dict[str, int]:
         return {key: clip for clip, key in enumerate(self.keys)}
 
-    def key(self, row: int) -> str:
+    def key(self, row: Row) -> str:
         return self.keys[self.clip[row]]
 
-    def picture(self, row: int) -> Frame:
+    def picture(self, row: Row) -> Frame:
         """The stored picture of a row and its ids, before view and fit; `encoded` are the stored bytes."""
         found = self.take([row], ["picture", "ids"])
         encoded, ids = found["picture"][0], found["ids"][0]
         ids = None if ids is None else decode_ids(ids)
         return Frame(self.key(row), int(self.frame_index[row]), decode(encoded), ids, encoded)
 
-    def frame(self, row: int) -> Frame:
+    def frame(self, row: Row) -> Frame:
         """What the backbone saw, at full stored size: picture and ids after view and fit, so the grid spans all of it.
 
         A mask on the grid, scaled to this picture, lies where the patches were. It was resized to the backbone's

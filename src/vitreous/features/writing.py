@@ -35,7 +35,7 @@ except ImportError:  # Windows: two extractions then do the same batches, and th
 
 FULL = ("os error 28", "os error 27", "os error 122", "os error 112")  # no space, too large, quota, Windows
 COMMIT_ROWS, COMMIT_BYTES, COMMIT_SECONDS = 512, 128 << 20, 10.0
-Done = tuple[list[Cell], Float16[Tensor, "n h w d"]]
+Done = tuple[list[Cell], Float16[Tensor, "_ h w d"]]  # rows, and their features
 
 
 def side(path: Path, name: str) -> Path:
@@ -99,7 +99,7 @@ class Present:
         self.path, self.rows = path, np.zeros(planned, dtype=bool)
         self.version, self.fragments = -1, set()
 
-    def refresh(self) -> Bool[np.ndarray, " n"]:
+    def refresh(self) -> Bool[np.ndarray, " planned"]:
         dataset = open_lance(self.path)
         if dataset.version != self.version:
             new = [f for f in dataset.get_fragments() if f.fragment_id not in self.fragments]
@@ -165,31 +165,32 @@ def append(path: Path, present: Present, blocks: list[Done]) -> int:
         return len(table)
 
 
-def absent(there: Bool[np.ndarray, " n"], cells: list[Cell], features: Float16[Tensor, "n h w d"]) -> Done:
+def absent(there: Bool[np.ndarray, " planned"], cells: list[Cell], features: Float16[Tensor, "n h w d"]) -> Done:
     new = [i for i, cell in enumerate(cells) if not there[cell.row]]
     return (cells, features) if len(new) == len(cells) else ([cells[i] for i in new], features[new])
 
 
-def update_sums(path: Path, dataset: lance.LanceDataset, new: list[Float16[Tensor, "n h w d"]]) -> None:
+def update_sums(path: Path, dataset: lance.LanceDataset, new: list[Float16[Tensor, "_ h w d"]]) -> None:
     """Add the rows just committed to the sums beside the data, where these cover all earlier ones."""
-    sums, files = read_sums(path, new[0].shape[1:])
-    now = data_files(dataset)
-    if len(now) == len(files) + 1 and set(files) < set(now):
+    sums, summed = read_sums(path, new[0].shape[1:])
+    now = list(parts(dataset))
+    if len(now) == len(summed) + 1 and set(summed) < set(now):
         for features in new:
             sums.add(features)
     else:  # an earlier writer died between its rows and their sums
-        sums = sum_up(dataset, sums, files)
+        sums = sum_up(dataset, sums, summed)
     part = side(path, f"statistics.{os.getpid()}.part")
     part.write_bytes(dump_sums(sums, now))
     part.replace(side(path, "statistics.safetensors"))
 
 
-def data_files(dataset: lance.LanceDataset) -> list[str]:
-    return [file.path for fragment in dataset.get_fragments() for file in fragment.data_files()]
+def parts(dataset: lance.LanceDataset) -> dict[str, lance.LanceFragment]:
+    """Fragments by file and number of rows: deleting rows makes another part of it."""
+    return {f"{f.data_files()[0].path} {f.count_rows()}": f for f in dataset.get_fragments()}
 
 
 def read_sums(path: Path, shape: tuple[int, ...]) -> tuple[FeatureSums, list[str]]:
-    """Sums so far and the data files that they cover: none where they were never written."""
+    """Sums so far and the parts of the data that they cover: none where they were never written."""
     file = side(path, "statistics.safetensors")
     if file.exists():
         return load_sums(str(file))
@@ -197,12 +198,12 @@ def read_sums(path: Path, shape: tuple[int, ...]) -> tuple[FeatureSums, list[str
     return FeatureSums((h, w, d)), []
 
 
-def sum_up(dataset: lance.LanceDataset, sums: FeatureSums, files: list[str]) -> FeatureSums:
-    """Sums of a whole data set, reading only the files that are not in them yet."""
-    there = set(data_files(dataset))
-    if not set(files) <= there:  # rewritten by another program: start anew
-        sums, files = FeatureSums(sums.shape), []
-    missing = [f for f in dataset.get_fragments() if f.data_files()[0].path not in set(files)]
+def sum_up(dataset: lance.LanceDataset, sums: FeatureSums, summed: list[str]) -> FeatureSums:
+    """Sums of a whole data set, reading only the parts that are not in them yet."""
+    there = parts(dataset)
+    if not set(summed) <= there.keys():  # rewritten by another program: start anew
+        sums, summed = FeatureSums(sums.shape), []
+    missing = [fragment for name, fragment in there.items() if name not in set(summed)]
     if missing:
         for block in dataset.scanner(columns=["features"], fragments=missing, batch_size=64).to_batches():
             values = np.array(block["features"].flatten())
@@ -219,13 +220,16 @@ class Order:
 
 
 class Writer:
-    """Gathers rows and appends them from a thread of its own: every 512 rows, 128 MiB or 10 seconds.
+    """Gathers rows and appends them from a thread of its own: every `commit_rows`, 128 MiB or 10 seconds.
 
     `on_commit(rows)` is called after each append; the claims of the batches in it are released.
     """
 
-    def __init__(self, path: Path, present: Present, claims: Claims, on_commit: Callable[[int], None]) -> None:
-        self.path, self.present, self.claims, self.on_commit = path, present, claims, on_commit
+    def __init__(
+        self, path: Path, present: Present, claims: Claims, commit_rows: int, on_commit: Callable[[int], None]
+    ) -> None:
+        self.path, self.present, self.claims, self.commit_rows = path, present, claims, commit_rows
+        self.on_commit = on_commit
         self.orders: queue.Queue[Order] = queue.Queue(maxsize=2)
         self.error: BaseException | None = None
         self.held: list[Order] = []
@@ -282,7 +286,7 @@ class Writer:
         done = [order.done for order in self.held if order.done]
         rows = sum(len(cells) for cells, _ in done)
         size = sum(x.nbytes + sum(len(cell.picture) for cell in cells) for cells, x in done)
-        return rows >= COMMIT_ROWS or size >= COMMIT_BYTES or time.monotonic() - self.since > COMMIT_SECONDS
+        return rows >= self.commit_rows or size >= COMMIT_BYTES or time.monotonic() - self.since > COMMIT_SECONDS
 
     def commit(self) -> None:
         self.on_commit(append(self.path, self.present, [order.done for order in self.held if order.done]))
