@@ -19,6 +19,7 @@ from vitreous.errors import did_you_mean
 from vitreous.render.engine import RenderError, start
 from vitreous.render.layout import still_scene
 from vitreous.render.looks import STYLES
+from vitreous.render.motion import FRAMES_PER_SECOND, moving_scene
 from vitreous.render.picture import MOST_BODIES, Studio
 from vitreous.render.scene import MATERIALS, Body, Camera, Pose
 
@@ -51,12 +52,10 @@ class Settings:
             raise RenderError(
                 f"Objects {low} to {high}: expected two numbers from 1 to {MOST_BODIES}, the smaller first."
             )
-        if self.frames > 1:
-            raise RenderError("Videos are not rendered yet: --frames 1")
         if self.frames < 1 or self.size < 8 or self.samples_per_pixel < 1 or self.seed < 0:
             raise RenderError(
-                f"Frames {self.frames}, size {self.size}, samples per pixel {self.samples_per_pixel}, seed {self.seed}: "
-                "expected at least 1, 8, 1 and 0."
+                f"Frames {self.frames}, size {self.size}, samples per pixel {self.samples_per_pixel}, "
+                f"seed {self.seed}: expected at least 1, 8, 1 and 0."
             )
 
 
@@ -64,8 +63,11 @@ def render_clip(settings: Settings, index: int, studio: Studio, out: Path) -> No
     """Make clip `index` and write it below `out`/split."""
     # split in the seed: no test scene is a training scene
     rng = np.random.default_rng([settings.seed, SPLITS.index(settings.split), index])
-    scene, poses = still_scene(settings.style, settings.objects, settings.material, rng)
-    motion = [poses]
+    if settings.frames == 1:
+        scene, poses = still_scene(settings.style, settings.objects, settings.material, rng)
+        motion = [poses]
+    else:
+        scene, motion = moving_scene(settings.style, settings.objects, settings.material, settings.frames, rng)
     seeds = rng.integers(2**31, size=len(motion)).tolist()
     pictures = [
         studio.take(scene, poses, settings.size, settings.samples_per_pixel, seed)
@@ -81,6 +83,7 @@ def render_clip(settings: Settings, index: int, studio: Studio, out: Path) -> No
         {
             "index": index,
             **asdict(settings),
+            "frames_per_second": FRAMES_PER_SECOND,
             "camera": [camera_entry(scene.camera, settings.size) for _ in pictures],
             "variant": studio.mi.variant(),
             "versions": {"vitreous": __version__, "mitsuba": version("mitsuba"), "numpy": np.__version__},

@@ -1,7 +1,7 @@
 """Unit meshes of the three shapes, fine enough that colours may vary from vertex to vertex.
 
-Each fills [-1, 1] in every direction: a cube of side 2, a sphere of radius 1, a closed cylinder of radius 1 and height 2
-that stands on its end.
+Each fills [-1, 1] in every direction: a cube of side 2, a sphere of radius 1, a closed cylinder of radius 1 and
+height 2 that stands on its end.
 """
 
 from dataclasses import dataclass

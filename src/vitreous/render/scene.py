@@ -51,7 +51,7 @@ def turned(x_m: float, y_m: float, z_m: float, yaw: float) -> Pose:
 class Body:
     """One object, apart from where it is.
 
-    radius_m   half its extent: of a sphere or cylinder the radius (the cylinder is as high as wide), of a cube half its side
+    radius_m   half its extent: a sphere's or cylinder's radius (cylinders are as high as wide), half a cube's side
     colours    the two ends between which its pattern mixes; equal where it is plain
     roughness  width (alpha) of its microfacets, 0 mirror .. 1 dull
     pattern    plain, checker, stripes or noise; `pattern_seed` and `pattern_scale` (per radius) say which
