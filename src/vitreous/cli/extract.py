@@ -35,7 +35,7 @@ def extract(
         fit: crop the largest centred part with the grid's aspect ratio, or squash the whole picture.
         views: Stored for each frame, as in "identity hflip"; also vflip, hvflip, rot90, rot270 and
             crop:LEFT,TOP,RIGHT,BOTTOM in shares of the picture.
-        split: Of a data set with folders named train and test: the one to take.
+        split: Take one part of the data set: its folder train or test.
         layer: Block whose output is taken; default: the last one, after the final norm.
         facet: Patch tokens, or the keys, queries or values of that block's attention.
         dtype: Of the forward pass; features are stored as float16.
@@ -47,13 +47,14 @@ def extract(
         commit_rows: Rows become safe in groups of this size, or after 10 seconds.
     """
     from vitreous.backbones import load_backbone
+    from vitreous.data import open_source
     from vitreous.features.extract import extract as run
 
-    source = source / split if split else source
+    data = open_source(source, on_error=on_error, split=split)
     model = load_backbone(backbone, layer=layer, facet=facet, dtype=dtype, device=device)
-    out = out or Path(f"{source.resolve().stem}-{model.name.replace('/', '--')}.lance")
+    out = out or Path(f"{data.name.replace('/', '-')}-{model.name.replace('/', '--')}.lance")
     store = run(
-        source,
+        data,
         out,
         model,
         grid=sides(grid),

@@ -9,7 +9,8 @@ from jaxtyping import Float16, UInt8
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from vitreous.errors import VitreousError
+from vitreous.backbones import load_described
+from vitreous.errors import FeatureMismatch, VitreousError
 from vitreous.features.format import Findings, Maker
 from vitreous.features.preprocess import Preprocess
 from vitreous.features.store import FeatureStore
@@ -71,7 +72,10 @@ def values(store: FeatureStore) -> Iterator[tuple[int, np.ndarray, int, int]]:
 def check_sample(store: FeatureStore, sample: int, backbone: Maker | None, found: Findings) -> None:
     """Features of some stored pictures, computed again, against those stored."""
     try:
-        backbone = backbone or load_again(store)
+        backbone = backbone or load_described(store.meta.backbone)
+    except FeatureMismatch as error:
+        found.problems.append(str(error))
+        return
     except VitreousError as error:
         found.notes.append(f"features were not computed again, as the backbone cannot be loaded: {error}")
         return
@@ -94,15 +98,6 @@ def check_sample(store: FeatureStore, sample: int, backbone: Maker | None, found
             f"features of {len(wrong)} of {len(rows)} stored pictures come out differently now "
             f"(cosine similarity down to {alike.min():.4f}): {some(wrong)}"
         )
-
-
-def load_again(store: FeatureStore) -> Maker:
-    from vitreous.backbones import load_backbone
-
-    made = store.meta.backbone
-    return load_backbone(
-        made.get("path") or made["name"], layer=made["layer"], facet=made["facet"], dtype=made["dtype"]
-    )
 
 
 def pick(store: FeatureStore, sample: int) -> list[int]:

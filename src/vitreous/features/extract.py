@@ -18,12 +18,14 @@ import torch
 from jaxtyping import Float16, UInt8
 from torch import Tensor
 
+from vitreous.backbones import load_backbone
+from vitreous.data import open_source
 from vitreous.errors import DataError, StoreError, VitreousError
 from vitreous.features.format import Maker, StoreMeta, is_store, open_lance, read_meta
 from vitreous.features.plan import Plan
 from vitreous.features.preprocess import check_fit, check_views
 from vitreous.features.progress import Progress
-from vitreous.features.reading import BatchReader, Look, Prepared
+from vitreous.features.reading import LEFT_OUT, BatchReader, Look, Prepared
 from vitreous.features.store import FeatureStore
 from vitreous.features.verify import same_so_far
 from vitreous.features.writing import COMMIT_ROWS, Claims, Present, Writer, create, locked, sweep, write_meta
@@ -90,7 +92,7 @@ def extract(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         made_with=made_with(),
     )
-    meta, plan = begin(source, out, meta)
+    plan = begin(source, out, meta)
     look = Look(backbone.size_for(grid), grid, backbone.patch_size, fit, keep_side)
     with Progress(len(plan), progress, f"{source.name} -> {out.name}") as bar:
         work = Extraction(source, out, plan, look, backbone, on_error, workers or cores(), bar)
@@ -101,16 +103,12 @@ def extract(
 
 def opened(source: Source | Path | str, on_error: str) -> Source:
     if isinstance(source, (str, Path)):
-        from vitreous.data import open_source
-
-        return open_source(source, on_error=on_error)
+        return open_source(source, on_error="skip" if on_error == "skip" else "raise")
     return source
 
 
 def loaded(backbone: Maker | str) -> Maker:
     if isinstance(backbone, str):
-        from vitreous.backbones import load_backbone
-
         return load_backbone(backbone)
     return backbone
 
@@ -138,42 +136,49 @@ def made_with() -> dict[str, str]:
     }
 
 
-def begin(source: Source, out: Path, wanted: StoreMeta) -> tuple[StoreMeta, Plan]:
+def begin(source: Source, out: Path, wanted: StoreMeta) -> Plan:
     """Make the store, or check that this extraction may go on in it."""
     if out.exists() and not is_store(out) and any(p.name != "_vitreous" for p in out.iterdir()):
         raise StoreError(f"{out} exists and is not a feature store. Name another folder:  --out STORE.lance")
+    plan = Plan.of(source, wanted.views, wanted.batch_size)
     with locked(out):
         if not is_store(out):
-            plan = Plan.of(source, wanted.views, wanted.batch_size)
-            create(out, meta := replace(wanted, planned=len(plan)))
-            return meta, plan
+            create(out, replace(wanted, planned=len(plan)))
+            return plan
         meta = read_meta(open_lance(out), out)
         meta.require_same(wanted, out, "this extraction makes")
-        plan = Plan.of(source, meta.views, meta.batch_size)
+        plan = Plan(plan.keys, plan.lengths, meta.views, meta.batch_size)
         sweep(out)
         if meta.source["fingerprint"] != wanted.source["fingerprint"] or meta.planned != len(plan):
             same_so_far(out, meta, source, plan)
-            meta = replace(meta, source=wanted.source, planned=len(plan))
-            write_meta(out, meta)
-        return meta, plan
+            write_meta(out, replace(meta, source=wanted.source, planned=len(plan)))
+        return plan
 
 
 def finish(out: Path, source: Source, plan: Plan, failed: dict[int, str]) -> None:
     """Write down what was skipped, and tidy up."""
     with locked(out):
-        missing = np.flatnonzero(~Present(out, len(plan)).refresh())
+        missing = np.flatnonzero(~Present(out, len(plan)).refresh()).tolist()
         meta = read_meta(open_lance(out), out)
-        frames = {}
-        for row in missing.tolist():
-            clip, frame, _ = plan.place(row)
-            name = plan.keys[clip] if plan.lengths[clip] == 1 else f"{plan.keys[clip]} frame {frame}"
-            earlier = dict(meta.skipped).get(name, "missing")  # another process's, which knows why
-            frames[name] = failed.get(row, earlier)
-        skipped = list(dict.fromkeys([(str(p), str(why)) for p, why in getattr(source, "skipped", ())]))
-        skipped += list(frames.items())
+        # what another process skipped, it has listed or will list
+        earlier = [] if set(missing) <= failed.keys() else meta.skipped
+        skipped = list(dict.fromkeys([*earlier, *list_skipped(source, plan, missing, failed)]))
         if skipped != meta.skipped:
             write_meta(out, replace(meta, skipped=skipped))
         sweep(out)
+
+
+def list_skipped(source: Source, plan: Plan, missing: list[int], failed: dict[int, str]) -> list[tuple[str, str]]:
+    """(file or frame, why): what the source left out by itself, by its own words, then what it did not tell."""
+    told = [(str(path), str(why)) for path, why in getattr(source, "skipped", ())]
+    found = dict(told)
+    for row in missing:
+        clip, frame, _ = plan.place(row)
+        key = plan.keys[clip]
+        known = failed.get(row, "").endswith(LEFT_OUT) and any(key in path for path, _ in told)
+        if row in failed and not known:
+            found[key if plan.lengths[clip] == 1 else f"{key} frame {frame}"] = failed[row]
+    return list(found.items())
 
 
 class Extraction:

@@ -29,8 +29,8 @@ from vitreous.errors import FeatureMismatch, StoreError
 FORMAT = 1
 LANCE_FILE_VERSION = "2.0"  # measured: benchmarks/store.py --versions
 SIDE_FOLDER = "_vitreous"
-# of a backbone's description, what does not change its features
-COSMETIC = ("name", "hub_id", "revision", "licence", "license", "device", "path")
+# of a backbone's description, where its weights came from; what they are is in the digest
+COSMETIC = ("name", "hub_id", "revision", "path")
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,10 @@ class StoreMeta:
     @classmethod
     def from_json(cls, text: str) -> "StoreMeta":
         known = {f.name for f in fields(cls)}
-        values = {name: value for name, value in json.loads(text).items() if name in known}
+        values: dict[str, Any] = {name: value for name, value in json.loads(text).items() if name in known}
         values |= {"grid": tuple(values["grid"]), "views": tuple(values["views"])}
-        return cls(**(values | {"skipped": [(what, why) for what, why in values["skipped"]]}))
+        values["skipped"] = [(what, why) for what, why in values["skipped"]]
+        return cls(**values)
 
 
 @dataclass

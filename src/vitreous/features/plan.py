@@ -40,10 +40,10 @@ class Plan:
         if len(set(keys)) < len(keys):
             double = next(key for key, times in Counter(keys).items() if times > 1)
             raise DataError(f'{source.name}: two clips are called "{double}"; keys must be unique.')
-        plan = cls(keys, [source.length(key) for key in keys], views, batch_size)
-        if not len(plan):
+        if not keys:
             raise DataError(f"{source.name} holds no pictures: there is nothing to extract.")
-        return plan
+        # a clip that cannot be read at all counts as one frame, which is then missing: so mending it moves no other
+        return cls(keys, [max(1, source.length(key)) for key in keys], views, batch_size)
 
     def __len__(self) -> int:
         return int(self.starts[-1])

@@ -17,6 +17,8 @@ from vitreous.features.plan import Plan, Segment
 from vitreous.features.preprocess import Kept, fitted, keep, resized, viewed
 from vitreous.types import Frame, Source
 
+LEFT_OUT = "was not given by its source."
+
 
 @dataclass(frozen=True)
 class Look:
@@ -147,7 +149,7 @@ class BatchReader:
     def frame(self, reader: ClipReader, index: int) -> Frame:
         frame = reader.at(index)
         if frame is None:
-            raise DataError(f"{reader.key}: frame {index} could not be read.")
+            raise DataError(f"{reader.key}: frame {index} {LEFT_OUT}")
         return frame
 
     def rows(self, segment: Segment, frame: int) -> range:

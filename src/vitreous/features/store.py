@@ -30,7 +30,7 @@ from vitreous.types import Frame
 
 PIN_ROWS = 256  # read at once while pinning
 Row = int | np.integer
-Rows = range | Sequence[int] | Sequence[np.integer] | Int[np.ndarray, " n"] | Int[Tensor, " n"]
+Rows = range | Sequence[Row] | Int[np.ndarray, " n"] | Int[Tensor, " n"]
 
 
 class FeatureStore:
