@@ -34,6 +34,7 @@ from transformers import Dinov2Config, Dinov2Model
 from vitreous.report.baselines import superpixels as felzenszwalb_segments
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+SCALES = (1500, 3000)  # of the superpixels: objects in parts, and objects whole but some lost in the floor
 LARGEST = 20  # superpixels per picture that take part, by area; the rest is left out
 
 
@@ -56,19 +57,23 @@ class Settings:
 
 
 def superpixels(path: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Picture uint8 [y x 3] and its superpixels uint8 [y x]: 0 is the largest, LARGEST means "none of these"."""
-    picture = Image.open(path).convert("RGB")
+    """Picture uint8 [y x 3] and its superpixels at each scale uint8 [2 y x]: 0 is the largest, LARGEST is none."""
+    with Image.open(path) as file:
+        picture = file.convert("RGB")
     if picture.size != (size, size):
         picture = picture.resize((size, size), Image.Resampling.BICUBIC)
-    labels = felzenszwalb_segments(np.asarray(picture))
-    order = np.argsort(-np.bincount(labels.ravel()), kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    return np.asarray(picture), np.minimum(rank[labels], LARGEST).astype(np.uint8)
+    pixels, ranked = np.asarray(picture), []
+    for scale in SCALES:
+        labels = felzenszwalb_segments(pixels, scale)
+        order = np.argsort(-np.bincount(labels.ravel()), kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        ranked.append(np.minimum(rank[labels], LARGEST).astype(np.uint8))
+    return pixels, np.stack(ranked)
 
 
 def gather(folder: Path, size: int, cache: Path) -> tuple[Tensor, Tensor]:
-    """All pictures [n 3 y x] and superpixels [n y x] of rendered folders, uint8; kept in `cache`."""
+    """All pictures [n 3 y x] and superpixels [n 2 y x] below a folder, uint8; kept in `cache`."""
     paths = sorted(folder.glob("**/train/clip_*/rgb/*.png"))
     if not paths:
         raise SystemExit(f"No rendered pictures in {folder}: see the head of this file.")
@@ -169,8 +174,9 @@ def step_loss(net: Dinov2Model, pictures: Tensor, segments: Tensor, settings: Se
     """The loss of one step; which pictures and how they are augmented depends on (seed, step) alone."""
     draw = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
     pick = torch.randperm(len(pictures), generator=draw)[: settings.batch]
+    cut = segments[pick, torch.randint(len(SCALES), (len(pick),), generator=draw)]  # both views at one scale
     mean, std = torch.tensor(MEAN).view(3, 1, 1), torch.tensor(STD).view(3, 1, 1)
-    (x1, l1), (x2, l2) = (view(pictures[pick], segments[pick], settings.view, draw) for _ in range(2))
+    (x1, l1), (x2, l2) = (view(pictures[pick], cut, settings.view, draw) for _ in range(2))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         tokens = net((torch.cat([x1, x2]) - mean) / std).last_hidden_state[:, 1:]
     f1, f2 = tokens.chunk(2)

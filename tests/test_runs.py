@@ -12,6 +12,7 @@ RECIPE = Recipe(
     method="dinosaur",
     config=dict(slots=3, slot_dim=8, iterations=2, decoder_width=16, decoder_layers=1, start="warm", masks="attention"),
     grid=(4, 6),
+    fit="crop",
     feature_dim=5,
     backbone={"name": "glass_tiny", "digest": "abc"},
     standardise="dataset",

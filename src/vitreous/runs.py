@@ -28,6 +28,7 @@ STANDARDISE = "standardise."  # prefix of the statistics among the tensors
 class Recipe:
     """Everything that decides the weights, in plain values.
 
+    fit       how pictures were brought to the grid: crop or squash
     backbone  as described by the store: name, digest, patch, width, layer, facet ...
     source    fingerprint and name of the data that was trained on: scoring on it is refused
     """
@@ -35,6 +36,7 @@ class Recipe:
     method: str
     config: dict[str, Any]
     grid: tuple[int, int]
+    fit: str
     feature_dim: int
     backbone: dict[str, Any]
     standardise: str

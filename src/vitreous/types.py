@@ -95,6 +95,10 @@ class Batch:
     features: "Float[Tensor, 'b t h w d']"
     keys: Sequence[str] = ()
 
+    def to(self, *where: Any, **how: Any) -> "Batch":
+        """As `Tensor.to`."""
+        return Batch(self.features.to(*where, **how), self.keys)
+
 
 @dataclass(frozen=True)
 class SlotOutput:

@@ -16,7 +16,8 @@ def test_patch_mlp_equals_the_reference(name, golden):
     decoder = PatchMLP(slots.shape[-1], sizes[-1] - 1, case("param.pos_embed").shape[1], sizes[:-1])
     state = {"position": case("param.pos_embed")}
     for i, n in enumerate(layers):
-        state |= {f"layers.{i}.{part}": case(f"param.mlp.{n}.{part}") for part in ("weight", "bias")}
+        mine = "first" if i == 0 else f"rest.{i - 1}"
+        state |= {f"{mine}.{part}": case(f"param.mlp.{n}.{part}") for part in ("weight", "bias")}
     decoder.load_state_dict(state, strict=True)
     out = decoder(slots.flatten(0, -3))
     assert_close(out.features.view_as(case("out.recon")), case("out.recon"), atol=1e-5, rtol=1e-5)

@@ -30,12 +30,12 @@ class PatchMLP(nn.Module):
             raise ValueError("the patch MLP needs at least one hidden layer")
         self.position = nn.Parameter(torch.randn(1, patches, slot_dim) * 0.02)
         sizes = [slot_dim, *hidden, feature_dim + 1]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.first, *rest = (nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.rest = nn.ModuleList(rest)
 
     def forward(self, slots: Float[Tensor, "b k s"]) -> Rebuilt:
-        first, *rest = self.layers
-        x = first(slots)[:, :, None] + linear(self.position, first.weight)[:, None]  # b k n hidden
-        for layer in rest:
+        x = self.first(slots)[:, :, None] + linear(self.position, self.first.weight)[:, None]  # b k n hidden
+        for layer in self.rest:
             x = layer(relu(x))
         masks = x[..., -1].softmax(dim=1)
         return Rebuilt(torch.einsum("bkn,bknd->bnd", masks, x[..., :-1]), masks)

@@ -38,7 +38,7 @@ def find_slots(run: Run, features: Float[Tensor, "b t h w d"]) -> SlotOutput:
 
 def check_store(run: Run, store: FeatureStore) -> None:
     """Refuse features that the run was not trained on, naming both."""
-    want, have = run.recipe.backbone, store.meta["backbone"]
+    want, have = run.recipe.backbone, store.meta.backbone
     same = all(want.get(k) == have.get(k) for k in ("digest", "layer", "facet")) and store.grid == run.recipe.grid
     if not same:
         raise FeatureMismatch(
@@ -88,7 +88,7 @@ class Segmenter:
                 f"{folder} was trained on weights {about['digest'][:8]} of {about['name']}, but the ones here are "
                 f"{self.backbone.digest[:8]}: the features would differ."
             )
-        self.preprocess = Preprocess(self.backbone.size_for(self.run.recipe.grid), about.get("fit", "crop"))
+        self.preprocess = Preprocess(self.backbone.size_for(self.run.recipe.grid), self.run.recipe.fit)
         self.standardise = Standardiser.from_state(self.run.statistics)
 
     def __call__(self, frames: list[Frame]) -> list[Segmented]:

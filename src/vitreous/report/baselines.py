@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, one_hot
 
 
-def superpixels(picture: UInt8[np.ndarray, "y x 3"], scale: float = 550) -> Int[np.ndarray, "y x"]:
+def superpixels(picture: UInt8[np.ndarray, "y x 3"], scale: float = 2000) -> Int[np.ndarray, "y x"]:
     """Felzenszwalb & Huttenlocher 2004 on the smoothed picture: 5x5 median, Lab with chroma weighted 3:1.
 
     Chroma counts more because shading and shadows move lightness only.

@@ -54,7 +54,7 @@ def principal_colours(features: Float[Tensor, "n h w d"], *, clip: float = 0.01)
 
 
 def sheet(
-    columns: Sequence[tuple[str, Sequence[UInt8[np.ndarray, "y x 3"]]]], *, side: int = 192, gap: int = 6
+    columns: Sequence[tuple[str, Sequence[UInt8[np.ndarray, "_ _ 3"]]]], *, side: int = 192, gap: int = 6
 ) -> Image.Image:
     """A contact sheet: one named column per kind of picture, one row per scene."""
     rows = len(columns[0][1])

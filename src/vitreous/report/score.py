@@ -35,7 +35,7 @@ def score(run: Run, store: FeatureStore, *, baselines: bool = True, on_training_
     Every frame is a sample of its own; background is a segment in `ari`, left out of the true segments in the others.
     Refused on the data the run was trained on, unless told otherwise. The table is kept in the run's scores.json.
     """
-    if store.meta["source"]["fingerprint"] == run.recipe.source["fingerprint"] and not on_training_data:
+    if store.meta.source["fingerprint"] == run.recipe.source["fingerprint"] and not on_training_data:
         raise RunError(
             f"{run.folder} was trained on {store.meta['source']['name']}, the very data in {store.path}: a score on it "
             "says little.\nScore on other data, or say --on-training-data true."
@@ -84,7 +84,7 @@ def measure(pred: Int[Tensor, "y x"], true: Int[Tensor, "y x"]) -> dict[str, flo
 
 
 def save_scores(folder: Path, store: FeatureStore, table: Table) -> None:
-    about = {"store": str(store.path), "source": store.meta["source"], "grid": list(store.grid), "pictures": len(store)}
+    about = {"store": str(store.path), "source": store.meta.source, "grid": list(store.grid), "pictures": len(store)}
     rows = {name: {metric: asdict(value) for metric, value in row.items()} for name, row in table.items()}
     new = folder / "scores.json.new"
     new.write_text(json.dumps({"data": about, "rows": rows}, indent=1) + "\n")

@@ -24,6 +24,7 @@ from vitreous.train.module import SlotTraining, Training
 from vitreous.types import Batch
 
 CHECKPOINT = "checkpoint.safetensors"
+KEEP_SECONDS = 20.0  # of training between checkpoints: what a kill can cost
 
 
 def fit(
@@ -75,10 +76,11 @@ def make_recipe(
         method=method,
         config=asdict(settings(method, config)),
         grid=store.grid,
+        fit=store.meta.fit,
         feature_dim=store.dim,
-        backbone=store.meta["backbone"],
+        backbone=store.meta.backbone,
         standardise=standardise,
-        source=store.meta["source"],
+        source={name: str(store.meta.source[name]) for name in ("name", "fingerprint")},
         training=asdict(training),
         vitreous=__version__,
     )
@@ -119,13 +121,13 @@ def start(checkpoint: Path) -> int:
 
 
 class Keep(Callback):
-    """A checkpoint every few seconds of training: what a kill can cost."""
+    """A checkpoint every KEEP_SECONDS."""
 
-    def __init__(self, path: Path, seconds: float = 20) -> None:
-        self.path, self.seconds, self.last = path, seconds, time.monotonic()
+    def __init__(self, path: Path) -> None:
+        self.path, self.last = path, time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        if time.monotonic() - self.last >= self.seconds:
+        if time.monotonic() - self.last >= KEEP_SECONDS:
             trainer.save_checkpoint(self.path)
             self.last = time.monotonic()
 

@@ -69,10 +69,9 @@ class SlotTraining(LightningModule):
                 f"Features in this batch lie in [{batch.features.min():.3g}, {batch.features.max():.3g}]; "
                 f"a lower --lr (now {self.training_settings.lr}) or --standardise dataset usually helps."
             )
-        self.log("loss", loss, prog_bar=True)
-        for name, value in terms.items():
-            self.log(name, value)
-        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log_dict(terms | {"lr": rate}, batch_size=len(batch.features))
+        self.log("loss", loss, prog_bar=True, batch_size=len(batch.features))
         return loss
 
     def configure_optimizers(self) -> Any:
