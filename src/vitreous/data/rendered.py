@@ -86,7 +86,10 @@ def write_clip(
         stored = np.where(labels < 0, NOT_SCORED, labels).astype(np.uint16)
         Image.fromarray(stored).save(partial / "ids" / f"{index:04d}.png")
         np.save(partial / "depth" / f"{index:04d}.npy", depth, allow_pickle=False)
-    parquet.write_table(pa.Table.from_pylist(list(instances)), partial / "instances.parquet")
+    table = pa.Table.from_pylist(list(instances))
+    # a handful of rows: dictionaries and statistics would double the file
+    lean = {"compression": "zstd", "use_dictionary": False, "write_statistics": False, "store_schema": False}
+    parquet.write_table(table, partial / "instances.parquet", **lean)
     (partial / "clip.json").write_text(json.dumps(about, indent=1) + "\n")
     try:
         partial.rename(folder)
