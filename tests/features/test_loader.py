@@ -71,7 +71,7 @@ def test_shards_divide_the_batches(store):
     assert all(equal(whole[2 * i + rank], parts[rank][i]) for i in range(5) for rank in (0, 1))
 
 
-@pytest.mark.parametrize("pin", [True, False])
+@pytest.mark.parametrize("pin", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_workers_of_a_dataloader_share_an_epoch(store, pin):
     loader = store.loader(3, pin=pin)
     expected = list(loader)
