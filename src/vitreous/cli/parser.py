@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
+from inspect import signature
+from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser, auto_cli
 
@@ -21,6 +22,32 @@ def with_dashes(text: str) -> str:
     return re.sub(r"--[a-z_.]+", lambda option: option[0].replace("_", "-"), text)
 
 
+def together(target: Callable, arguments: list[str]) -> list[str]:
+    """Values of options that take a fixed number of them, as one: --objects 3 10 becomes --objects=[3,10]."""
+    joined = list(arguments)
+    for name, parameter in signature(target).parameters.items():
+        count, option = len(get_args(parameter.annotation)), f"--{name}"
+        if get_origin(parameter.annotation) is tuple and option in joined:
+            at = joined.index(option)
+            values = joined[at + 1 : at + 1 + count]
+            if len(values) == count and not any(value.startswith(("-", "[")) for value in values):
+                joined[at : at + 1 + count] = [f"{option}=[{','.join(values)}]"]
+    return joined
+
+
 def run(target: Callable | dict[str, Any], arguments: list[str], name: str) -> None:
     """Parse and call. Parameters without a default are positional, the others are options."""
-    auto_cli(target, args=arguments, prog=name, as_positional=True, parser_class=Parser)
+    if callable(target):
+        arguments = together(target, arguments)
+    auto_cli(target, args=with_values(target, arguments), prog=name, as_positional=True, parser_class=Parser)
+
+
+def with_values(target: Callable | dict[str, Any], arguments: list[str]) -> list[str]:
+    """--download -> --download=true: a yes-or-no option may stand alone."""
+    functions = target.values() if isinstance(target, dict) else [target]
+    flags = {f"--{p.name}" for f in functions for p in signature(f).parameters.values() if p.annotation is bool}
+    following = [*arguments[1:], ""]
+    return [
+        f"{given}=true" if given in flags and next_one not in ("true", "false") else given
+        for given, next_one in zip(arguments, following, strict=True)
+    ]
