@@ -15,29 +15,38 @@ def normalised(pictures):
     return ((pictures.flatten(0, 1) / 255 - MEAN) / STD).permute(0, 3, 1, 2).contiguous()
 
 
-def plain(name, small, pictures, *, hidden=False):
-    """`last_hidden_state`, or all hidden states, of transformers as it is."""
+def plain(name, small, pictures):
+    """`last_hidden_state` of transformers as it is, and what each block takes and gives: [input, block 1, block 2]."""
     pixels, model = normalised(pictures), small.vision
-    settings = {"output_hidden_states": True} if hidden else {}
     if name == "mae":  # the same network as a plain ViT, which neither masks nor shuffles
         config = ViTConfig(**{k: v for k, v in model.config.to_dict().items() if k in ViTConfig().to_dict()})
         plain_vit = ViTModel(config, add_pooling_layer=False).eval()
         plain_vit.load_state_dict(model.state_dict())
         model = plain_vit
+    states = []
+    blocks = next(module for module in model.modules() if isinstance(module, torch.nn.ModuleList))
+    hooks = [blocks[0].register_forward_pre_hook(lambda _, given: states.append(given[0]))]
+    hooks += [block.register_forward_hook(lambda _, given, out: states.append(first(out))) for block in blocks]
     if name == "siglip2_naflex":
         patches = unfold(pixels, 8, stride=8).unflatten(1, (3, 64)).permute(0, 3, 2, 1).flatten(2)
         b, n, _ = patches.shape
         grid = torch.tensor([[pixels.shape[2] // 8, pixels.shape[3] // 8]]).expand(b, 2)
-        out = model(patches, torch.ones(b, n, dtype=torch.long), grid, **settings)
+        out = model(patches, torch.ones(b, n, dtype=torch.long), grid)
     else:
-        out = model(pixels, **settings)
-    return out.hidden_states if hidden else out.last_hidden_state
+        out = model(pixels)
+    for hook in hooks:
+        hook.remove()
+    return out.last_hidden_state, states
+
+
+def first(output):
+    return output[0] if isinstance(output, tuple) else output
 
 
 @torch.no_grad()
 def test_equal_to_transformers_at_the_native_size(architecture, built, pictures):
     small = built(architecture)
-    expected = plain(architecture, small, pictures)[:, -16:].unflatten(1, (4, 4))[:, None]
+    expected = plain(architecture, small, pictures)[0][:, -16:].unflatten(1, (4, 4))[:, None]
     features = load_backbone(str(small.folder), dtype="float32")(pictures)
     assert features.shape == (2, 1, 4, 4, 32)
     torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
@@ -47,7 +56,7 @@ def test_equal_to_transformers_at_the_native_size(architecture, built, pictures)
 @pytest.mark.parametrize("layer", [1, 2])
 def test_layer_k_is_hidden_state_k(architecture, layer, built, pictures):
     small = built(architecture)
-    expected = plain(architecture, small, pictures, hidden=True)[layer][:, -16:]
+    expected = plain(architecture, small, pictures)[1][layer][:, -16:]
     backbone = load_backbone(str(small.folder), dtype="float32", layer=layer, norm=False)
     assert (backbone.layer, backbone.depth) == (layer, 2)
     torch.testing.assert_close(backbone(pictures).flatten(0, 1).flatten(1, 2), expected, rtol=1e-4, atol=1e-5)
@@ -58,7 +67,7 @@ def test_layer_k_is_hidden_state_k(architecture, layer, built, pictures):
 def test_norm_is_the_final_norm_of_any_layer(architecture, layer, built, pictures):
     small = built(architecture)
     final = next(m for n, m in small.vision.named_children() if n in ("layernorm", "norm", "post_layernorm"))
-    expected = final(plain(architecture, small, pictures, hidden=True)[layer][:, -16:])
+    expected = final(plain(architecture, small, pictures)[1][layer][:, -16:])
     backbone = load_backbone(str(small.folder), dtype="float32", layer=layer, norm=True)
     torch.testing.assert_close(backbone(pictures).flatten(0, 1).flatten(1, 2), expected, rtol=1e-4, atol=1e-5)
 
@@ -79,7 +88,7 @@ def test_facets_are_what_attention_computes(architecture, facet, layer, built, p
     block = blocks[layer - 1]
     before = next(m for n, m in block.named_modules() if n in ("norm1", "layernorm_before", "layer_norm1"))
     makes = next(m for n, m in block.named_modules() if n.endswith((f"{facet[0]}_proj", f".{facet}")))
-    expected = makes(before(plain(architecture, small, pictures, hidden=True)[layer - 1]))[:, -16:]
+    expected = makes(before(plain(architecture, small, pictures)[1][layer - 1]))[:, -16:]
     backbone = load_backbone(str(small.folder), dtype="float32", layer=layer, facet=facet)
     assert backbone.dim == 32
     torch.testing.assert_close(backbone(pictures).flatten(0, 1).flatten(1, 2), expected, rtol=1e-4, atol=1e-5)
