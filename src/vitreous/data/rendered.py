@@ -55,6 +55,7 @@ FRAME_COLUMNS = (
     "quaternion_y",
     "quaternion_z",
 )
+PARTS = ("rgb", "ids", "instances.parquet", "clip.json")  # depth may have been left out to save room
 INSTANCE_COLUMNS = OBJECT_COLUMNS + FRAME_COLUMNS
 
 
@@ -74,40 +75,53 @@ def write_clip(
 
     `ids` 0 background, -1 not scored; `instances` rows with INSTANCE_COLUMNS; `about` becomes clip.json.
     """
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        fill(partial, frames, ids, depth_m, instances, about)
+        partial.rename(folder)
+    except OSError as error:
+        if not folder.is_dir():  # else another process made the same clip meanwhile
+            raise DataError(f"Cannot write {folder} ({error.strerror or error}).\nMake room, then go on.") from None
+    finally:
+        for left in folder.parent.glob(f".{folder.name}.*.partial"):  # ours, or of a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def fill(
+    folder: Path,
+    frames: UInt8[np.ndarray, "t y x 3"],
+    ids: Int[np.ndarray, "t y x"],
+    depth_m: Float32[np.ndarray, "t y x"],
+    instances: Sequence[dict[str, Any]],
+    about: dict[str, Any],
+) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     for part in ("rgb", "ids", "depth"):
-        (partial / part).mkdir(parents=True)
+        (folder / part).mkdir(parents=True)
     for index, (image, labels, depth) in enumerate(zip(frames, ids, depth_m, strict=True)):
-        Image.fromarray(image).save(partial / "rgb" / f"{index:04d}.png")
+        Image.fromarray(image).save(folder / "rgb" / f"{index:04d}.png")
         stored = np.where(labels < 0, NOT_SCORED, labels).astype(np.uint16)
-        Image.fromarray(stored).save(partial / "ids" / f"{index:04d}.png")
-        np.save(partial / "depth" / f"{index:04d}.npy", depth, allow_pickle=False)
-    table = pa.Table.from_pylist(list(instances))
-    # a handful of rows: dictionaries and statistics would double the file
-    lean = {"compression": "zstd", "use_dictionary": False, "write_statistics": False, "store_schema": False}
-    parquet.write_table(table, partial / "instances.parquet", **lean)
-    (partial / "clip.json").write_text(json.dumps(about, indent=1) + "\n")
-    try:
-        partial.rename(folder)
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
-        if not folder.is_dir():  # else another process, rendering the same, was first
-            raise
+        Image.fromarray(stored).save(folder / "ids" / f"{index:04d}.png")
+        np.save(folder / "depth" / f"{index:04d}.npy", depth, allow_pickle=False)
+    columns = [{name: row[name] for name in INSTANCE_COLUMNS} for row in instances]
+    parquet.write_table(pa.Table.from_pylist(columns), folder / "instances.parquet")
+    (folder / "clip.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
 class RenderedClips:
-    """Reads what `vitreous render` wrote; satisfies types.Source.
+    """Clips of a folder, frame by frame. Reads what `vitreous render` wrote; satisfies types.Source.
 
     root      OUT of `vitreous render`, or one split of it
     split     train or test; None reads what is there, keys telling which ("train/clip_00042")
     on_error  "raise" a DataError that names the file, or "skip" the rest of that clip and note it in `skipped`
     """
 
-    def __init__(self, root: Path | str, split: Split | None = None, on_error: str = "raise") -> None:
+    def __init__(
+        self, root: Path | str, split: Split | None = None, on_error: Literal["raise", "skip"] = "raise"
+    ) -> None:
         self.root, self.on_error = Path(root), on_error
         self.skipped: list[tuple[str, str]] = []
         splits = [split] if split else [name for name in SPLITS if (self.root / name).is_dir()]
@@ -120,7 +134,7 @@ class RenderedClips:
                 "expected folders named clip_00000, clip_00001, ...\n"
                 f"Make some:  vitreous render --out {self.root}"
             )
-        self.folders = {path.relative_to(self.root).as_posix(): path for path in found}
+        self.folders = {path.relative_to(self.root).as_posix(): path for path in found if self.whole(path)}
         self.keys = list(self.folders)
         self.name = f"{self.root.resolve().name}/{split}" if split else self.root.resolve().name
 
@@ -129,14 +143,14 @@ class RenderedClips:
         return sum(entry.name.endswith(".png") for entry in os.scandir(self.part(key, "rgb")))
 
     def frames(self, key: str, start: int = 0) -> Iterator[Frame]:
-        for index in range(start, self.length(key)):
-            try:
+        """Read a clip frame by frame; with on_error="skip", up to the first that cannot be read."""
+        try:
+            for index in range(start, self.length(key)):
                 yield self.frame(key, index)
-            except DataError as error:
-                if self.on_error != "skip":
-                    raise
-                self.skipped.append((str(self.folders[key]), str(error)))
-                return
+        except DataError as error:
+            if self.on_error != "skip":
+                raise
+            self.skipped.append((str(self.folders[key]), str(error)))
 
     def frame(self, key: str, index: int) -> Frame:
         path = self.part(key, "rgb") / f"{index:04d}.png"
@@ -196,7 +210,7 @@ class RenderedClips:
 
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for key, folder in self.folders.items():
+        for key in self.keys:
             sizes = {
                 f"{part}/{entry.name}": entry.stat().st_size
                 for part in ("rgb", "ids")
@@ -206,13 +220,24 @@ class RenderedClips:
         return digest.hexdigest()
 
     def part(self, key: str, name: str) -> Path:
-        path = self.folders[key] / name
-        if not path.exists():
-            raise DataError(
-                f"{self.folders[key]} is not whole: {name} is missing.\n"
-                f"Delete the folder and render it again; the same `vitreous render` command makes what is missing."
-            )
-        return path
+        """Path of one of a clip's files or folders."""
+        if key not in self.folders:
+            raise DataError(f'No clip "{key}" in {self.root}: its keys are like "{self.keys[0]}".')
+        return self.folders[key] / name
+
+    def whole(self, folder: Path) -> bool:
+        """Whether a clip has its parts; DataError, or a note in `skipped`, where it has not."""
+        lacking = [name for name in PARTS if not (folder / name).exists()]
+        if not lacking:
+            return True
+        reason = (
+            f"{folder} is not whole: {' and '.join(lacking)} missing.\n"
+            "Delete the folder and give the same `vitreous render` command again: it makes what is not there."
+        )
+        if self.on_error != "skip":
+            raise DataError(reason)
+        self.skipped.append((str(folder), reason))
+        return False
 
 
 def broken(path: Path, reason: str) -> str:

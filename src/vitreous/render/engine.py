@@ -6,8 +6,7 @@ LLVM library) and `scalar` (runs everywhere). One process uses one variant.
 
 import os
 import re
-from ctypes.util import find_library
-from functools import cache
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,64 +15,71 @@ from vitreous.errors import VitreousError, did_you_mean
 from vitreous.extras import need
 
 VARIANTS = {"cuda": "cuda_ad_rgb", "llvm": "llvm_ad_rgb", "scalar": "scalar_rgb"}
-# older ones (15 and 16) abort on recent processors that they do not know
-OLDEST_LLVM = 17
+OLDEST_LLVM = 17  # older ones (15 and 16 were tried) abort the process on processors that they do not know
 LLVM_FOLDERS = (
+    f"{sys.prefix}/lib",
     "/usr/lib",
     "/usr/lib64",
-    "/usr/lib/x86_64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib/*-linux-gnu",
     "/usr/lib/llvm-*/lib",
+    "/usr/lib64/llvm*/lib*",
     "/usr/local/lib",
-    "/opt/homebrew/opt/llvm/lib",
-    "/usr/local/opt/llvm/lib",
+    "/opt/homebrew/opt/llvm*/lib",
+    "/usr/local/opt/llvm*/lib",
 )
-LLVM_NAME = re.compile(r"LLVM(?:-C)?[-.](?:so\.|dylib\.)?(\d+)")
+LLVM_VERSION = re.compile(r"llvm[^/]*?[-.@/](?:so\.)?(\d+)", re.IGNORECASE)
 
 
 class RenderError(VitreousError):
     """Settings or a machine with which nothing can be rendered."""
 
 
-def llvm_version(name: str) -> int:
-    """The major version that a library's file name tells; 0 where it tells none.
+def llvm_version(path: str) -> int:
+    """The major version that a library's path tells; 0 where it tells none.
 
-    >>> [llvm_version(n) for n in ("libLLVM-19.so", "libLLVM.so.19.1", "libLLVM-14.0.6.so.1", "libLLVM.dylib")]
-    [19, 19, 14, 0]
+    >>> [llvm_version(p) for p in ("libLLVM-19.so", "libLLVM.so.19.1", "libLLVM-14.0.6.so.1", "llvm@18/libLLVM.dylib")]
+    [19, 19, 14, 18]
     """
-    match = LLVM_NAME.search(name)
+    match = LLVM_VERSION.search(path)
     return int(match.group(1)) if match else 0
 
 
-def find_llvm() -> str | None:
+def find_llvm(folders: tuple[str, ...] = LLVM_FOLDERS) -> str | None:
     """The newest LLVM library (>= 17) of this machine, or None. DRJIT_LIBLLVM_PATH, where set, is not questioned."""
     if chosen := os.environ.get("DRJIT_LIBLLVM_PATH"):
         return chosen
-    found = {}
-    for pattern in LLVM_FOLDERS:
-        for folder in Path("/").glob(pattern.lstrip("/")):
-            for path in [*folder.glob("libLLVM*.so*"), *folder.glob("libLLVM*.dylib")]:
-                found[str(path)] = llvm_version(path.name)
-    for version in range(OLDEST_LLVM, 40):
-        if name := find_library(f"LLVM-{version}"):
-            found.setdefault(name, version)
-    good = sorted((version, path) for path, version in found.items() if version >= OLDEST_LLVM)
-    return good[-1][1] if good else None
+    found = [
+        (llvm_version(str(library.resolve())), str(library))
+        for pattern in folders
+        for folder in Path("/").glob(pattern.lstrip("/"))
+        for ending in (".so*", ".dylib")
+        for library in folder.glob(f"libLLVM*{ending}")
+    ]
+    version, path = max(found, default=(0, None))
+    return path if version >= OLDEST_LLVM else None
 
 
-@cache
 def start(variant: str = "auto", threads: int | None = None) -> ModuleType:
     """Import Mitsuba and set its variant; the module. `auto` takes the fastest that runs here.
 
-    Raises RenderError where the variant asked for does not run here; MissingExtra where Mitsuba is not installed.
+    Asked again, it answers the same; another variant in the same process is refused, because what Mitsuba has made in
+    one cannot be used in another. Raises RenderError where the variant does not run here; MissingExtra where Mitsuba
+    is not installed.
     """
-    if variant != "auto" and variant not in VARIANTS:
+    if variant not in (*VARIANTS, "auto"):
         raise RenderError(f'No variant "{variant}".{did_you_mean(variant, [*VARIANTS, "auto"])}')
     llvm = find_llvm()
     if llvm:
-        os.environ["DRJIT_LIBLLVM_PATH"] = llvm
+        os.environ["DRJIT_LIBLLVM_PATH"] = llvm  # read when Mitsuba is imported
     mi = need("mitsuba", "render", "Rendering")
     dr = need("drjit", "render", "Rendering")
+    if running := mi.variant():
+        if running == VARIANTS.get(variant, running):
+            return mi
+        raise RenderError(
+            f"This process already renders with {running}; {VARIANTS[variant]} needs a process of its own.\n"
+            f"Ask for it first, or run:  vitreous render --variant {variant}"
+        )
     for name in VARIANTS if variant == "auto" else [variant]:
         if runs(mi, dr, name, llvm):
             mi.set_variant(VARIANTS[name])
@@ -85,6 +91,7 @@ def start(variant: str = "auto", threads: int | None = None) -> ModuleType:
 
 
 def runs(mi: ModuleType, dr: Any, name: str, llvm: str | None) -> bool:
+    """Whether this machine can run the variant."""
     if VARIANTS[name] not in mi.variants():
         return False
     if name == "cuda":
@@ -95,13 +102,14 @@ def runs(mi: ModuleType, dr: Any, name: str, llvm: str | None) -> bool:
 
 
 def why_not(variant: str) -> str:
+    """What to tell who asked for a variant that does not run here."""
     if variant == "llvm":
         return (
             f"The llvm variant needs an LLVM library of version {OLDEST_LLVM} or newer, and none was found.\n"
-            "Install one (Debian, Ubuntu:  apt install libllvm19), or point at it:  "
+            "Install one (Debian, Ubuntu:  apt install libllvm19), or point at one:  "
             "export DRJIT_LIBLLVM_PATH=/path/to/libLLVM.so\n"
-            "Or render without, about ten times slower:  --variant scalar"
+            "Or render without:  --variant scalar"
         )
     if variant == "cuda":
         return "The cuda variant needs an NVIDIA GPU and its driver, and none answers.\nTake another:  --variant auto"
-    return "This Mitsuba holds none of the variants " + ", ".join(VARIANTS.values()) + ".\nInstall the official wheel."
+    return f"This Mitsuba holds none of {', '.join(VARIANTS.values())}.\nInstall its wheel:  pip install mitsuba"

@@ -2,10 +2,10 @@
 
 Friction, restitution and density per material are MOVi-A's (Greff et al. 2022); 12 frames per second.
 
-MuJoCo knows no restitution: a contact is a damped spring. The share of speed that comes back from one, whose force pushes
-and never pulls, follows from its damping ratio alone (Schwager & Poeschel 2007, "Coefficient of restitution and linear
-dashpot model revisited"); `damping_ratio` inverts that. Each pair of bodies gets a contact of its own, with the geometric
-mean of both materials' friction and restitution; the floor takes on the material that touches it.
+MuJoCo knows no restitution: a contact is a damped spring. The share of speed that comes back from one, whose force
+pushes and never pulls, follows from its damping ratio alone (Schwager & Poeschel 2007, "Coefficient of restitution and
+linear dashpot model revisited"); `damping_ratio` inverts that. Each pair of bodies gets a contact of its own, with the
+geometric mean of both materials' friction and restitution; the floor takes on the material that touches it.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,7 @@
-"""Scenes to pictures, by Mitsuba 3.
+"""Pictures and what is true about them, by Mitsuba 3.
 
-The renderer compiles a kernel for what it is given, which takes ten times as long as running it. So every scene is built
-from the same parts in the same numbers, and only their contents differ: a fixed number of meshes (those not needed
-are parked below the floor), materials made once per process, colours in one shared palette, lamps that are meshes
-(the place of a `rectangle` would be compiled in).
+The llvm and cuda variants follow all light paths of a picture at once, the scalar one walks through it pixel by pixel;
+both are the same on every call, however many threads share the work.
 """
 
 from collections.abc import Sequence
@@ -14,17 +12,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
-from vitreous.render.looks import METAL_ROUGHNESS, RUBBER_ROUGHNESS
-from vitreous.render.meshes import Mesh, unit
-from vitreous.render.patterns import on_body
-from vitreous.render.scene import Body, Camera, Lamp, Pose, Scene, encoded, linear
+from vitreous.extras import need
+from vitreous.render.scene import Camera, Pose, Scene, encoded
+from vitreous.render.stage import Stage
 
-PALETTE_ROWS, PALETTE_COLUMNS = 64, 16
-MOST_BODIES = PALETTE_ROWS - 2  # two rows belong to what is parked
-USUAL_BODIES = 10
-FLOOR_HALF_M = 200.0
-PARKED = Pose((0.0, 0.0, -50.0))
-LONGEST_PATH = 5  # bounces; more changes no pixel of a gray-floored scene by a step of 8 bits on average
+# a path that finds a lamp by chance, over a mirror, is a white speck: what one sample may add is bounded.
+# The scalar variant hands out no single samples, so it keeps its specks.
+BRIGHTEST_SAMPLE = 4.0
+PATHS_AT_ONCE = 2**22  # bounds memory: large pictures are rendered in bands of rows
+# the picture is softened a little, as a lens and a film would: weights of a pixel's neighbours, along each axis
+NEIGHBOUR = 0.11
 
 
 @dataclass(frozen=True)
@@ -42,181 +39,85 @@ class Picture:
 
 
 class Studio:
-    """What one process keeps between scenes: materials and textures.
-
-    `mi` is the started module (see engine.py). Pictures of one scene and seed are equal, whatever was rendered before.
-    """
+    """Takes pictures of scenes. `mi` is the started module (see engine.py)."""
 
     def __init__(self, mi: ModuleType) -> None:
-        self.mi = mi
-        self.palette = self.texture(PALETTE_ROWS, PALETTE_COLUMNS, "clamp")
-        self.floor_texture = self.texture(256, 256, "repeat")
-        self.floor = mi.load_dict({"type": "diffuse", "reflectance": self.floor_texture})
-        self.surfaces = {("metal", alpha): self.metal(alpha) for alpha in METAL_ROUGHNESS}
-        self.surfaces |= {("rubber", alpha): self.rubber(alpha) for alpha in RUBBER_ROUGHNESS}
-
-    def texture(self, rows: int, columns: int, wrap: str) -> Any:
-        gray = self.mi.TensorXf(np.full((rows, columns, 3), 0.5, np.float32))
-        return self.mi.load_dict({"type": "bitmap", "raw": True, "data": gray, "wrap_mode": wrap})
-
-    def metal(self, alpha: float) -> Any:
-        """Silver, tinted by the palette."""
-        return self.mi.load_dict(
-            {"type": "roughconductor", "alpha": alpha, "material": "Ag", "specular_reflectance": self.palette}
-        )
-
-    def rubber(self, alpha: float) -> Any:
-        return self.mi.load_dict(
-            {"type": "roughplastic", "alpha": alpha, "int_ior": 1.4, "diffuse_reflectance": self.palette}
-        )
+        self.mi, self.stage = mi, Stage(mi)
+        self.vectorised = mi.variant() != "scalar_rgb"
 
     def take(self, scene: Scene, poses: Sequence[Pose], size: int, samples: int, seed: int) -> Picture:
-        """One picture of size x size; `samples` per pixel are rounded up to a square (stratified in two dimensions)."""
-        meshes = self.bodies(scene, poses)
-        loaded = self.mi.load_dict(self.parts(scene, meshes, size, samples), optimize=False)
-        light = np.array(self.mi.render(loaded, seed=seed), dtype=np.float64)
-        ids, depth = self.truth(loaded, meshes[: len(poses)], scene.camera, size)
-        return Picture((encoded(light) * 255 + 0.5).astype(np.uint8), ids, depth)
+        """One picture of size x size; `samples` per pixel are rounded up to fill a rectangle of strata."""
+        loaded, meshes = self.stage.build(scene, poses, size, samples)
+        light = light_of_all if self.vectorised else light_by_film
+        truth = truth_of_all if self.vectorised else truth_one_by_one
+        image = (encoded(softened(light(self.mi, loaded, size, samples, seed))) * 255 + 0.5).astype(np.uint8)
+        ids, depth = truth(self.mi, loaded, meshes, scene.camera, size)
+        return Picture(image, ids.reshape(size, size), depth.reshape(size, size))
 
-    def parts(self, scene: Scene, meshes: list[Any], size: int, samples: int) -> dict[str, Any]:
-        sky = np.repeat(scene.sky_linear[::-1, None], 16, 1)  # zenith first
-        below = np.repeat(scene.sky_linear[:1, None], 16, 1).repeat(len(sky), 0)
-        return {
-            "type": "scene",
-            "integrator": {"type": "path", "max_depth": LONGEST_PATH},
-            "sensor": self.sensor(scene.camera, size, samples),
-            "sky": {
-                "type": "envmap",
-                "bitmap": self.mi.Bitmap(np.concatenate([sky, below]).astype(np.float32)),
-                "sampling_weight": float(np.pi * scene.sky_linear.mean()),
-                "to_world": self.mi.ScalarTransform4f().rotate([1, 0, 0], 90),  # its up is y, ours is z
-            },
-            "floor": self.ground(scene),
-            **{f"lamp_{k}": self.lamp(lamp) for k, lamp in enumerate(scene.lamps)},
-            **{f"body_{k}": mesh for k, mesh in enumerate(meshes)},
-        }
 
-    def sensor(self, camera: Camera, size: int, samples: int) -> dict[str, Any]:
-        look_at = self.mi.ScalarTransform4f().look_at(
-            origin=list(camera.position_m), target=list(camera.target_m), up=[0, 0, 1]
-        )
-        return {
-            "type": "perspective",
-            "fov": camera.fov_deg,
-            "to_world": look_at,
-            "near_clip": 0.01,
-            "far_clip": 1e4,
-            "film": {
-                "type": "hdrfilm",
-                "width": size,
-                "height": size,
-                "pixel_format": "rgb",
-                "component_format": "float32",
-                "rfilter": {"type": "gaussian"},
-            },
-            "sampler": {"type": "multijitter", "sample_count": samples},
-        }
+def light_of_all(mi: ModuleType, loaded: Any, size: int, samples: int, seed: int) -> Float[np.ndarray, "y x 3"]:
+    """Linear light per pixel: the mean of its bounded samples.
 
-    def ground(self, scene: Scene) -> Any:
-        self.paint(self.floor_texture, scene.floor_linear)
-        corners = np.array([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]) * FLOOR_HALF_M
-        sheet = Mesh(corners, np.tile([0.0, 0, 1], (4, 1)), np.array([[0, 1, 2], [0, 2, 3]]))
-        return self.mesh("floor", sheet, corners[:, :2] / scene.floor_period_m, bsdf=self.floor)
+    Summed here: the film would add them up in whatever order the threads come, which changes the last bits.
+    """
+    dr = need("drjit", "render", "Rendering")
+    sampler = mi.load_dict({"type": "multijitter", "sample_count": samples})
+    samples = sampler.sample_count()
+    rows = max(1, PATHS_AT_ONCE // (size * samples))
+    bands = []
+    for number, first in enumerate(range(0, size, rows)):
+        pixels = min(rows, size - first) * size
+        sampler.set_samples_per_wavefront(samples)
+        sampler.seed(seed + number, pixels * samples)
+        pixel = dr.arange(mi.UInt32, pixels * samples) // samples
+        corner = mi.Vector2f(mi.Float(pixel % size), mi.Float(pixel // size + first))
+        place = (corner + sampler.next_2d()) / size
+        ray, _ = loaded.sensors()[0].sample_ray_differential(0.0, 0.0, place, mi.Point2f(0.0))
+        light, *_ = loaded.integrator().sample(loaded, sampler, ray)
+        bounded = np.array(dr.minimum(light, BRIGHTEST_SAMPLE)).T.reshape(-1, size, samples, 3)
+        bands.append(bounded.mean(2))
+    return np.concatenate(bands).astype(np.float64)
 
-    def lamp(self, lamp: Lamp) -> Any:
-        axes = Camera(lamp.position_m, (0.0, 0.0, 0.0), 0.0).axes()
-        right, up = axes[0] * lamp.half_side_m, -axes[1] * lamp.half_side_m
-        corners = np.array(lamp.position_m) + np.stack([-right - up, up - right, right + up, right - up])
-        sheet = Mesh(corners, np.tile(axes[2], (4, 1)), np.array([[0, 1, 2], [0, 2, 3]]))
-        # as often as it lights the floor: what a lamp gives is then the same, whichever a sample asks
-        distance_m = np.linalg.norm(lamp.position_m)
-        light = np.mean(lamp.radiance) * (2 * lamp.half_side_m / distance_m) ** 2 * lamp.position_m[2] / distance_m
-        radiance = {"type": "rgb", "value": list(lamp.radiance)}
-        emitter = self.mi.load_dict({"type": "area", "radiance": radiance, "sampling_weight": float(light)})
-        return self.mesh("lamp", sheet, np.zeros((4, 2)), emitter=emitter)
 
-    def bodies(self, scene: Scene, poses: Sequence[Pose]) -> list[Any]:
-        """A mesh per body, and those that are parked so that each scene has as many, of both materials."""
-        bodies = list(scene.bodies)
-        for material in ("metal", "rubber"):
-            bodies.append(parked(material))
-        while len(bodies) < USUAL_BODIES + 2:
-            bodies.append(parked("metal"))
-        colours = np.zeros((PALETTE_ROWS, PALETTE_COLUMNS, 3))
-        mix = np.linspace(0, 1, PALETTE_COLUMNS)[:, None]
-        for row, body in enumerate(bodies):
-            first, second = np.array(body.colours)
-            colours[row] = linear(first + (second - first) * mix)
-        self.paint(self.palette, colours)
-        return [self.body(row, body, poses[row] if row < len(poses) else PARKED) for row, body in enumerate(bodies)]
+def light_by_film(mi: ModuleType, loaded: Any, size: int, samples: int, seed: int) -> Float[np.ndarray, "y x 3"]:
+    """Linear light per pixel, as Mitsuba's own film has it."""
+    return np.array(mi.render(loaded, seed=seed), dtype=np.float64)
 
-    def body(self, row: int, body: Body, pose: Pose) -> Any:
-        shape, turn = unit(body.shape), pose.rotation()
-        mix = on_body(body.pattern, shape.vertices, body.pattern_scale, np.random.default_rng(body.pattern_seed))
-        # texel centres, from the first column to the last
-        across = (0.5 + mix * (PALETTE_COLUMNS - 1)) / PALETTE_COLUMNS
-        placed = Mesh(shape.vertices * body.radius_m @ turn.T + pose.position_m, shape.normals @ turn.T, shape.faces)
-        texels = np.stack([across, np.full_like(across, (row + 0.5) / PALETTE_ROWS)], -1)
-        return self.mesh(f"body_{row}", placed, texels, bsdf=self.surfaces[body.material, body.roughness])
 
-    def paint(self, texture: Any, texels: Float[np.ndarray, "rows columns 3"]) -> None:
-        parameters = self.mi.traverse(texture)
-        parameters["data"] = self.mi.TensorXf(np.ascontiguousarray(texels, dtype=np.float32))
-        parameters.update()
+def softened(light: Float[np.ndarray, "y x 3"]) -> Float[np.ndarray, "y x 3"]:
+    """Each pixel with a share of its neighbours; borders repeat."""
+    for axis in (0, 1):
+        padded = np.pad(light, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
+        before, after = (padded.take(range(s, s + light.shape[axis]), axis) for s in (0, 2))
+        light = (1 - 2 * NEIGHBOUR) * light + NEIGHBOUR * (before + after)
+    return light
 
-    def mesh(self, name: str, mesh: Mesh, texels: Float[np.ndarray, "v 2"], **surface: Any) -> Any:
-        properties = self.mi.Properties()
-        for key, value in surface.items():
-            properties[key] = value
-        made = self.mi.Mesh(
-            name, len(mesh.vertices), len(mesh.faces), properties, has_vertex_normals=True, has_vertex_texcoords=True
-        )
-        parameters = self.mi.traverse(made)
-        parameters["vertex_positions"] = mesh.vertices.astype(np.float32).ravel()
-        parameters["vertex_normals"] = mesh.normals.astype(np.float32).ravel()
-        parameters["vertex_texcoords"] = texels.astype(np.float32).ravel()
-        parameters["faces"] = mesh.faces.astype(np.uint32).ravel()
-        parameters.update()
-        return made
 
-    def truth(
-        self, loaded: Any, meshes: Sequence[Any], camera: Camera, size: int
-    ) -> tuple[Int[np.ndarray, "y x"], Float32[np.ndarray, "y x"]]:
-        """Ids and depth of what each pixel's centre shows: one ray each, apart from the picture's samples."""
-        rays = camera.rays(size).astype(np.float32)
-        hit = self.vectorised if self.mi.variant() != "scalar_rgb" else self.one_by_one
-        ids, depth = hit(loaded, meshes, np.array(camera.position_m, np.float32), rays)
-        return ids.reshape(size, size), depth.reshape(size, size)
-
-    def vectorised(
-        self, loaded: Any, meshes: Sequence[Any], origin: Float32[np.ndarray, " 3"], rays: Float32[np.ndarray, "n 3"]
-    ) -> tuple[Int[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
-        import drjit as dr
-
-        mi = self.mi
-        hits = loaded.ray_intersect_preliminary(mi.Ray3f(mi.Point3f(*origin.tolist()), mi.Vector3f(rays.T)))
-        shapes = np.array(dr.reinterpret_array(mi.UInt32, hits.shape))
+def truth_of_all(
+    mi: ModuleType, loaded: Any, meshes: Sequence[Any], camera: Camera, size: int
+) -> tuple[Int[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+    """Ids and depth of what each pixel's centre shows: one ray each, apart from the picture's samples."""
+    dr = need("drjit", "render", "Rendering")
+    rays = mi.Vector3f(camera.rays(size).astype(np.float32).T)
+    hits = loaded.ray_intersect_preliminary(mi.Ray3f(mi.Point3f(*camera.position_m), rays))
+    shapes = np.array(dr.reinterpret_array(mi.UInt32, hits.shape))
+    ids = np.zeros(size * size, np.int64)
+    for k, mesh in enumerate(meshes):
         # shapes are numbered over the whole process, not the scene: ask each for its number
-        numbers = [int(np.array(dr.reinterpret_array(mi.UInt32, mi.ShapePtr(mesh)))[0]) for mesh in meshes]
-        ids = np.zeros(len(rays), np.int64)
-        for k, number in enumerate(numbers):
-            ids[shapes == number] = k + 1
-        return ids, np.where(np.array(hits.is_valid()), np.array(hits.t), np.inf).astype(np.float32)
-
-    def one_by_one(
-        self, loaded: Any, meshes: Sequence[Any], origin: Float32[np.ndarray, " 3"], rays: Float32[np.ndarray, "n 3"]
-    ) -> tuple[Int[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
-        names = {mesh.id(): k + 1 for k, mesh in enumerate(meshes)}
-        ids, depth = np.zeros(len(rays), np.int64), np.full(len(rays), np.inf, np.float32)
-        start = self.mi.Point3f(*origin.tolist())
-        for pixel, ray in enumerate(rays.tolist()):
-            hit = loaded.ray_intersect_preliminary(self.mi.Ray3f(start, self.mi.Vector3f(*ray)))
-            if hit.is_valid():
-                ids[pixel], depth[pixel] = names.get(hit.shape.id(), 0), hit.t
-        return ids, depth
+        number = np.array(dr.reinterpret_array(mi.UInt32, mi.ShapePtr(mesh)))
+        ids[shapes == number] = k + 1
+    return ids, np.where(np.array(hits.is_valid()), np.array(hits.t), np.inf).astype(np.float32)
 
 
-def parked(material: str) -> Body:
-    roughness = METAL_ROUGHNESS[0] if material == "metal" else RUBBER_ROUGHNESS[0]
-    gray = (0.5, 0.5, 0.5)
-    return Body("cube", "small", 0.01, material, "gray", (gray, gray), roughness)
+def truth_one_by_one(
+    mi: ModuleType, loaded: Any, meshes: Sequence[Any], camera: Camera, size: int
+) -> tuple[Int[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+    """The same, for the variant that knows no arrays."""
+    numbers = {mesh.id(): k + 1 for k, mesh in enumerate(meshes)}
+    ids, depth = np.zeros(size * size, np.int64), np.full(size * size, np.inf, np.float32)
+    start = mi.Point3f(*camera.position_m)
+    for pixel, ray in enumerate(camera.rays(size).tolist()):
+        hit = loaded.ray_intersect_preliminary(mi.Ray3f(start, mi.Vector3f(*ray)))
+        if hit.is_valid():
+            ids[pixel], depth[pixel] = numbers.get(hit.shape.id(), 0), hit.t
+    return ids, depth
