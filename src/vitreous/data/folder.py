@@ -53,6 +53,7 @@ class FolderSource:
                 f"Nothing is left of {self.path}; the first that was skipped: {': '.join(self.skipped[0])}."
             )
         self._clips = {clip.key: clip for clip in found}
+        self.keys: Sequence[str] = list(self._clips)
 
     def _list(self) -> tuple[Path, listing.Folders]:
         try:
@@ -77,18 +78,14 @@ class FolderSource:
         return self.path.resolve().name
 
     @property
-    def keys(self) -> Sequence[str]:
-        return list(self._clips)
-
-    @property
     def notes(self) -> list[str]:
         """What one should know though nothing is wrong: endings that are not read, grey that reads nearly black ..."""
         return self._notes.lines()
 
     def describe(self) -> str:
-        """What the files were taken for, in one line: `231 pictures, 2 videos, 1 folder of frames`."""
+        """What the files were taken for, in one line: `231 picture files, 2 video files, 1 frame folder`."""
         kinds = Counter(_kind(clip) for clip in self._clips.values())
-        return ", ".join(f"{n} {kind if n > 1 else kind.replace('s', '', 1)}" for kind, n in kinds.items())
+        return ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in kinds.most_common())
 
     def instances(self, key: str) -> list[dict[str, Any]] | None:
         """Nothing is known of the objects but their ids."""
@@ -163,5 +160,5 @@ class FolderSource:
 
 def _kind(clip: Entry) -> str:
     if clip.frames:
-        return "folders of frames"
-    return "videos" if clips.is_video(clip) else "pictures"
+        return "frame folder"
+    return "video file" if clips.is_video(clip) else "picture file"

@@ -65,10 +65,14 @@ class Entry:
     ids: tuple[str, ...] = ()
 
 
-def natural(text: str) -> tuple[Sequence[tuple[int, int, str]], str]:
-    """To sort by: numbers by value, the rest by code point, so that frame2 comes before frame10."""
-    parts = re.split("([0-9]+)", text)
-    return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)], text
+def natural(path: str) -> tuple[Sequence[Sequence[tuple[int, int, str]]], str]:
+    """To sort by: folder by folder, numbers by value, the rest by code point; so frame2 comes before frame10."""
+
+    def part(name: str) -> list[tuple[int, int, str]]:
+        split = re.split("([0-9]+)", name)  # every second one is a number
+        return [(0, int(text), "") if i % 2 else (1, 0, text) for i, text in enumerate(split)]
+
+    return [part(name) for name in path.split("/")], path
 
 
 def walk(root: Path, refuse: Refuse) -> dict[str, dict[str, int]]:

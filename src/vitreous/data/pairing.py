@@ -37,7 +37,7 @@ def _maps(folders: Folders) -> Maps:
     maps: dict[str, list[str]] = defaultdict(list)
     for folder, files in folders.items():
         if sibling(folder, "ids", "images", folders) is not None:
-            for name in files:
+            for name in sorted(files):
                 if ending(name) in ENDINGS:
                     maps[_stem(join(folder, name))].append(join(folder, name))
     return dict(maps)

@@ -25,7 +25,7 @@ from PIL import Image
 from vitreous.data.colours import turn
 from vitreous.data.containers import is_cut_off
 from vitreous.data.pictures import by, refuse_huge
-from vitreous.data.reading import Reading, Unreadable, why
+from vitreous.data.reading import SKIP, Reading, Unreadable, why
 from vitreous.extras import need
 
 ENDINGS = (".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi")
@@ -65,13 +65,19 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
                 raise Unreadable(path, "the file is empty (0 bytes)")
         container = av.open(str(path))
     except av.error.FFmpegError as error:
-        raise Unreadable(path, f"the video is broken or cut off: 0 frames can be read ({error.strerror})") from None
+        raise Unreadable(
+            path, f"the video is cut off or damaged: none of its frames can be read ({error.strerror})"
+        ) from None
     except OSError as error:
         raise Unreadable(path, why(error)) from None
     with container:
         stream = container.streams.best("video")
+        if (stream is None or stream.codec_context is None) and is_cut_off(path):
+            raise Unreadable(path, "the video is cut off: none of its frames can be read")
         if stream is None:
             raise Unreadable(path, "it holds no video stream (sound only?)")
+        if stream.codec_context is None:
+            raise Unreadable(path, "this FFmpeg does not know how its video is coded", f"Convert it to H.264. {SKIP}")
         stream.thread_type = "AUTO"
         yield container, stream
 
@@ -100,8 +106,8 @@ def scan(path: Path, reading: Reading) -> Scan:
     frames = len(times) if codec in ONE_FRAME_PER_PACKET and entered else _count(path)
     if whole and total < (promised or total + 1) and is_cut_off(path):
         whole = False
-    told = f"{frames} of {promised} frames" if promised else f"{frames} frames"
-    problem = "" if whole else f"the video is cut off or damaged: {told} can be read"
+    first = f"the first {frames} {f'of {promised} ' if promised else ''}frames" if frames else "none of its frames"
+    problem = "" if whole else f"the video is cut off or damaged: {first} can be read"
     if not frames and whole:
         raise Unreadable(path, "the video holds no frames")
     if not timed or frames != len(times):
@@ -163,7 +169,8 @@ def read_frames(path: Path, found: Scan, wanted: range) -> Iterator[UInt8[np.nda
                 return
     except av.error.FFmpegError as error:
         fault = error.strerror
-    raise Unreadable(path, f"frame {at} cannot be decoded ({fault}): {at} of {found.frames} frames can be read")
+    told = f"frame {at} cannot be decoded ({fault}): the first {at} of {found.frames} frames can be read"
+    raise Unreadable(path, told)
 
 
 def _frames_from(path: Path, found: Scan, start: int) -> Iterator[Any]:
