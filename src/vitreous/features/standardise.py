@@ -63,7 +63,9 @@ class Standardiser:
                 f"Features of shape {tuple(x.shape[-3:])} cannot be standardised by statistics of "
                 f"{tuple(self.mean.shape)}: they come from another backbone or grid."
             )
-        return (x - self.mean.to(x.device)).mul_(self.scale.to(x.device))
+        mean, scale = self.mean.to(x.device), self.scale.to(x.device)
+        # in place where x is a copy: memory that is taken anew costs more than the arithmetic
+        return (x.sub_(mean) if x is not features else x - mean).mul_(scale)
 
     def state(self) -> dict[str, Tensor]:
         """Tensors to save beside a model, the mode among them as ASCII; `from_state` reads them."""

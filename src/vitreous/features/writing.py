@@ -206,8 +206,7 @@ def sum_up(dataset: lance.LanceDataset, sums: FeatureSums, summed: list[str]) ->
     missing = [fragment for name, fragment in there.items() if name not in set(summed)]
     if missing:
         for block in dataset.scanner(columns=["features"], fragments=missing, batch_size=64).to_batches():
-            values = np.array(block["features"].flatten())
-            sums.add(torch.from_numpy(values).view(len(block), *sums.shape))
+            sums.add(torch.from_dlpack(block["features"].flatten()).view(len(block), *sums.shape))
     return sums
 
 
