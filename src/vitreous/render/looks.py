@@ -143,7 +143,7 @@ def varied_lamps(rng: Rng) -> tuple[Lamp, ...]:
             rng.uniform(30, 80),
             rng.uniform(0, 360),
             rng.uniform(1.8, 4.5),
-            share * (1 + rng.uniform(0, 0.25) * (tint(rng, (1, 1), (1, 1)) - 0.5)),
+            share * (1 + rng.uniform(0, 0.25) * (tint(rng, (1.0, 1.0), (1.0, 1.0)) - 0.5)),
         )
         for share in shares
     )
@@ -174,7 +174,7 @@ def varied_floor(rng: Rng) -> Float[np.ndarray, "y x 3"]:
 
 def varied_sky(rng: Rng) -> Float[np.ndarray, "rows 3"]:
     horizon, zenith = rng.uniform(0.1, 0.5, 2)
-    tone = 1 + rng.uniform(0, 0.25) * (tint(rng, (1, 1), (1, 1)) - 0.5)
+    tone = 1 + rng.uniform(0, 0.25) * (tint(rng, (1.0, 1.0), (1.0, 1.0)) - 0.5)
     return np.linspace(horizon, zenith, 8)[:, None] * tone
 
 

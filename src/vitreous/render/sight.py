@@ -40,7 +40,8 @@ def quadric(origin: np.ndarray, rays: Rays, axes: tuple[int, ...]) -> tuple[np.n
     start, along = origin[list(axes)], rays[:, axes]
     a, b, c = (along**2).sum(1), along @ start, start @ start - 1
     root = np.sqrt(b * b - a * c)  # NaN where missed: compares false
-    return (-b - root) / a, (-b + root) / a
+    never_leaves = np.where((a == 0) & (c <= 0), np.inf, np.nan)
+    return np.where(a > 0, (-b - root) / a, -never_leaves), np.where(a > 0, (-b + root) / a, never_leaves)
 
 
 def seen_by(camera: Camera, bodies: Sequence[Body], poses: Sequence[Pose]) -> Float[np.ndarray, "k n"]:
