@@ -150,7 +150,9 @@ class RenderedClips:
         except DataError as error:
             if self.on_error != "skip":
                 raise
-            self.skipped.append((str(self.folders[key]), str(error)))
+            told = (str(self.folders[key]), str(error))
+            if told not in self.skipped:  # a clip may be read more than once
+                self.skipped.append(told)
 
     def frame(self, key: str, index: int) -> Frame:
         path = self.part(key, "rgb") / f"{index:04d}.png"
