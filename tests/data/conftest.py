@@ -22,8 +22,8 @@ def _save(path: Path, picture: np.ndarray | Image.Image | None = None, **options
     return path
 
 
-def _film(path: Path, n: int = 24, *, codec: str = "h264", gop: int = 8, size=(48, 64), rotate: int | None = None,
-          muxer: dict | None = None, **options) -> Path:  # fmt: skip
+def _film(path: Path, n: int = 24, *, codec: str = "h264", gop: int = 8, size=(48, 64), muxer: dict | None = None,
+          **options) -> Path:  # fmt: skip
     """A scene that moves three pixels per frame, so that no two frames are alike."""
     av = pytest.importorskip("av")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,8 +31,6 @@ def _film(path: Path, n: int = 24, *, codec: str = "h264", gop: int = 8, size=(4
         stream = container.add_stream(codec, rate=12, options={name: str(value) for name, value in options.items()})
         stream.height, stream.width = size
         stream.pix_fmt, stream.gop_size = ("yuvj420p" if codec == "mjpeg" else "yuv420p"), gop
-        if rotate is not None:
-            stream.set_display_rotation(rotate)
         for i in range(n):
             frame = av.VideoFrame.from_ndarray(np.roll(_scene(*size), 3 * i, axis=1), format="rgb24")
             container.mux(stream.encode(frame))

@@ -36,6 +36,11 @@ def test_rendered_clips_leave_nothing_to_choose(rendered):
         open_source(rendered, split="tset")
 
 
+def test_a_single_rendered_clip_points_to_its_set(rendered):
+    with pytest.raises(DataError, match=r"one clip of a rendered data set.*\nOpen  .*train$"):
+        open_source(rendered / "train/clip_00000")
+
+
 def test_anything_else_is_a_folder(tmp_path, save):
     save(tmp_path / "train/a.png")
     save(tmp_path / "clip_1/b.png")  # called like a rendered clip, but is none

@@ -1,5 +1,6 @@
 """Videos are read frame by frame, alike from wherever reading starts, and a broken tail is known beforehand."""
 
+import struct
 import tracemalloc
 
 import numpy as np
@@ -75,23 +76,24 @@ def test_a_leap_that_lands_elsewhere_is_noticed(film, tmp_path):
         np.testing.assert_array_equal(frames, whole(path)[40:])
 
 
-@pytest.mark.parametrize("rotate", [0, 90, 180, -90])
-def test_phones_rotation_is_applied(film, tmp_path, rotate):
-    path = film(tmp_path / "a.mp4", 3, rotate=rotate)
-    found = scan(path, Reading())
-    expected = [np.rot90(frame, rotate // 90) for frame in whole(path)]  # counterclockwise both
-    np.testing.assert_array_equal(list(read_frames(path, found, range(3))), expected)
-    assert size_of(path, found) == expected[0].shape[:2]
-
-
-def test_a_mirrored_selfie_is_mirrored(film, tmp_path):
-    path = film(tmp_path / "a.mp4", 3, rotate=0)
-    expected = [frame[:, ::-1] for frame in whole(path)]
-    content = bytearray(path.read_bytes())
-    matrix = content.index(bytes.fromhex("00010000" + "00000000" * 3 + "00010000"), content.index(b"tkhd"))
-    content[matrix : matrix + 4] = b"\xff\xff\x00\x00"  # -1
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("down", [1, -1])
+@pytest.mark.parametrize("right", [1, -1])
+def test_a_phones_rotation_or_mirror_is_applied(film, tmp_path, swap, right, down):
+    path = film(tmp_path / "a.mp4", 3)
+    frames, content = whole(path), bytearray(path.read_bytes())
+    identity = struct.pack(">5i", 65536, 0, 0, 0, 65536)
+    at = content.index(identity, content.index(b"tkhd"))
+    a, b, c, d = (0, down, right, 0) if swap else (right, 0, 0, down)  # x' = a x + c y,  y' = b x + d y
+    content[at : at + 20] = struct.pack(">5i", *(65536 * value for value in (a, b, 0, c, d)))
     path.write_bytes(content)
-    np.testing.assert_array_equal(list(read_frames(path, scan(path, Reading()), range(3))), expected)
+    y, x = np.mgrid[:48, :64]
+    new_x, new_y = a * x + c * y, b * x + d * y
+    expected = np.empty((3, np.ptp(new_y) + 1, np.ptp(new_x) + 1, 3), np.uint8)
+    expected[:, new_y - new_y.min(), new_x - new_x.min()] = frames
+    found = scan(path, Reading())
+    np.testing.assert_array_equal(list(read_frames(path, found, range(3))), expected)
+    assert size_of(path, found) == expected.shape[1:3]
 
 
 def test_transparency_shows_white(tmp_path):

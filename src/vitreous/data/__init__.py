@@ -41,6 +41,8 @@ def open_source(
         from vitreous.data.rendered import RenderedClips
 
         return RenderedClips(path, split=split, on_error=on_error)
+    if (path / "clip.json").is_file() and (path / "rgb").is_dir():
+        raise DataError(f"{path} is one clip of a rendered data set, not the set itself.\nOpen  {path.parent}")
     return FolderSource(path / split if split else path, on_error=on_error, reading=reading)
 
 

@@ -130,7 +130,7 @@ def sibling(folder: str, name: str, beside: str, folders: Folders) -> str | None
 
 def _clips_in(root: Path, folder: str, files: Iterable[str], reading: Reading, notes: Notes) -> Iterator[Entry]:
     """The clips directly in one folder, their keys as short as can be."""
-    files = sorted(files, key=natural)
+    files = sorted(files)
     for name in files:
         if ending(name) in NOT_READ:
             notes.add(f"{ending(name)} files are not read; convert them to PNG, JPEG or MP4", root / folder / name)
@@ -142,12 +142,12 @@ def _clips_in(root: Path, folder: str, files: Iterable[str], reading: Reading, n
         else:
             notes.add("numbered pictures in the folder itself are stills, unless frames_as_video=always", root)
     if video_of_frames:
-        yield Entry(folder or root.resolve().name, tuple(join(folder, name) for name in single), frames=True)
-        files = [name for name in files if name not in set(single)]
+        frames = tuple(join(folder, name) for name in sorted(single, key=natural))
+        yield Entry(folder or root.resolve().name, frames, frames=True)
     for name in files:
-        if ending(name) in ENDINGS:
+        if ending(name) in ENDINGS and not (video_of_frames and ending(name) in FRAME_ENDINGS):
             path = join(folder, name)
-            yield Entry(path.removesuffix(path[path.rindex(".") :]), (path,))
+            yield Entry(path[: path.rindex(".")], (path,))
 
 
 def ending(name: str) -> str:
@@ -204,7 +204,7 @@ def _with_keys(root: Path, clips: Sequence[Entry], refuse: Refuse) -> Iterator[E
             refuse(Unreadable(path, found, "Keys tell clips apart. Rename one of the two."))
         else:
             taken[key] = clip.files[0]
-            yield replace(clip, key=key)
+            yield clip if clip.key == key else replace(clip, key=key)
 
 
 def _readable(name: str) -> str:

@@ -25,7 +25,7 @@ def with_ids(root: Path, clips: Sequence[Entry], folders: Folders, refuse: Refus
             continue
         ids = tuple(maps[stem][0] for stem in wanted[clip.key])
         used.update(ids)
-        paired.append(replace(clip, ids=ids))
+        paired.append(replace(clip, ids=ids) if ids else clip)
     for files in maps.values():
         for file in files:
             if file not in used and not lacking:

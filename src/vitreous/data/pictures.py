@@ -46,7 +46,7 @@ BROKEN = (
     ZeroDivisionError, Image.DecompressionBombError, Warning,
 )  # fmt: skip
 MAKE = 0x010F  # EXIF
-SUBFILE_TYPE, PREVIEW_OR_MASK = 254, 1 | 4  # TIFF
+SUBFILE_TYPE, WIDTH, HEIGHT, PREVIEW_OR_MASK = 254, 256, 257, 1 | 4  # TIFF
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,9 @@ def _examine(image: ImageFile, path: Path, reading: Reading) -> Header:
     pages, problem = _pages(image)
     # PNG may keep its EXIF behind the pixels; it is not looked for there, as that would decode the picture
     exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
-    if exif.get(ORIENTATION, 1) >= 5 and image.format != "TIFF":  # Pillow swaps a TIFF's sides itself
+    if isinstance(image, TiffImageFile):  # newer Pillows swap the sides of a turned TIFF themselves, older do not
+        x, y = image.tag_v2[WIDTH], image.tag_v2[HEIGHT]
+    if exif.get(ORIENTATION, 1) >= 5:
         x, y = y, x
     return Header((y, x), pages, problem, camera=MAKE in exif)
 
