@@ -1,6 +1,6 @@
 """A run applied to features or pictures: slots, and who owns each pixel."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from vitreous.backbones import Backbone, load_backbone
+from vitreous.backbones import Backbone, load_described
 from vitreous.errors import FeatureMismatch
 from vitreous.features.preprocess import Preprocess
 from vitreous.features.standardise import Standardiser
@@ -67,9 +67,12 @@ def segment_store(run: Run, store: FeatureStore, batch_size: int = 32) -> Iterat
 
 @dataclass(frozen=True)
 class Segmented:
-    """One frame and what was found in it, at the size of the picture as the model saw it."""
+    """What was found in one frame, at the size of the part of the picture that the model saw.
 
-    frame: Frame
+    name  of its files: the key of a still, key/0007 for a frame of a video
+    """
+
+    name: str
     picture: np.ndarray
     found: Segmentation
 
@@ -79,36 +82,31 @@ class Segmenter:
 
     def __init__(self, folder: Path | str, device: str = "auto") -> None:
         self.run = Run.load(folder)
-        about = self.run.recipe.backbone
-        self.backbone: Backbone = load_backbone(
-            about.get("path") or about["name"], layer=about["layer"], facet=about["facet"], device=device
-        )
-        if self.backbone.digest != about["digest"]:
-            raise FeatureMismatch(
-                f"{folder} was trained on weights {about['digest'][:8]} of {about['name']}, but the ones here are "
-                f"{self.backbone.digest[:8]}: the features would differ."
-            )
+        self.backbone: Backbone = load_described(self.run.recipe.backbone, device=device)
         self.preprocess = Preprocess(self.backbone.size_for(self.run.recipe.grid), self.run.recipe.fit)
         self.standardise = Standardiser.from_state(self.run.statistics)
 
-    def __call__(self, frames: list[Frame]) -> list[Segmented]:
+    def __call__(self, frames: Sequence[Frame], names: Sequence[str]) -> list[Segmented]:
         """Segment frames, each by itself."""
         seen = [self.preprocess(frame) for frame in frames]
         images = torch.from_numpy(np.stack([self.preprocess.resize(s.image) for s in seen]))
         masks = find_slots(self.run, self.standardise(self.backbone(images[:, None])[:, 0])[:, None]).masks
         return [
-            Segmented(frame, view.image, to_pixels(mask, (view.image.shape[0], view.image.shape[1])))
-            for frame, view, mask in zip(frames, seen, masks, strict=True)
+            Segmented(name, view.image, to_pixels(mask, (view.image.shape[0], view.image.shape[1])))
+            for name, view, mask in zip(names, seen, masks, strict=True)
         ]
 
     def source(self, source: Source, batch_size: int = 8) -> Iterator[Segmented]:
         """All frames of a source, a few at a time, so that a long video never lies in memory."""
         waiting: list[Frame] = []
+        names: list[str] = []
         for key in source.keys:
+            still = source.length(key) == 1
             for frame in source.frames(key):
                 waiting.append(frame)
+                names.append(key if still else f"{key}/{frame.index:04d}")
                 if len(waiting) == batch_size:
-                    yield from self(waiting)
-                    waiting = []
+                    yield from self(waiting, names)
+                    waiting, names = [], []
         if waiting:
-            yield from self(waiting)
+            yield from self(waiting, names)

@@ -10,9 +10,9 @@ from vitreous.report.pictures import PALETTE, overlay
 
 
 def write_segmentation(found: Segmented, out: Path) -> Path:
-    """labels/KEY/0000.png (8-bit palette: pixel = slot number) and overlays/KEY/0000.png; returns the overlay."""
+    """labels/NAME.png (8-bit palette: pixel = slot number) and overlays/NAME.png; returns the overlay."""
     labels = found.found.labels[0].numpy().astype(np.uint8)
-    name = f"{found.frame.key}/{found.frame.index:04d}.png"
+    name = f"{found.name}.png"
     indexed = Image.fromarray(labels)
     indexed.putpalette(np.resize(PALETTE, (256, 3)).tobytes())
     for folder, picture in (("labels", indexed), ("overlays", Image.fromarray(overlay(found.picture, labels)))):
