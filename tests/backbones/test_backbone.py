@@ -6,6 +6,7 @@ from torch.nn.functional import unfold
 from transformers import ViTConfig, ViTModel
 
 from vitreous.backbones import load_backbone, load_described
+from vitreous.backbones.backbone import refuse_other_than_pictures
 from vitreous.errors import BackboneError, FeatureMismatch
 
 MEAN, STD = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.25, 0.3])
@@ -166,6 +167,12 @@ def test_pictures_that_patches_do_not_fill_are_refused(built):
     backbone = load_backbone(str(built("dinov2").folder))
     with pytest.raises(BackboneError, match="patches of 8 pixels, but the pictures have 32 x 30"):
         backbone(torch.zeros(1, 1, 32, 30, 3, dtype=torch.uint8))
+
+
+def test_floats_and_channels_first_are_refused():
+    for images in (torch.zeros(1, 1, 8, 8, 3), torch.zeros(1, 1, 3, 8, 8, dtype=torch.uint8)):
+        with pytest.raises(BackboneError, match=r"uint8 \[clips frames y x 3\], got torch"):
+            refuse_other_than_pictures(images)
 
 
 def test_a_description_makes_the_same_backbone_again(architecture, built, pictures):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -89,6 +90,15 @@ def test_presets_come_from_the_cache_at_their_pinned_commit(built, cache):
     assert about["path"] is None
 
 
+def test_the_embedded_backbone_is_a_folder_of_the_package(built, tmp_path, monkeypatch):
+    monkeypatch.setattr("vitreous.backbones.find.EMBEDDED", tmp_path)
+    with pytest.raises(BackboneError, match=r"glass_tiny is part of this package, but .* holds no config.json"):
+        load_backbone("glass_tiny")
+    shutil.copytree(built("dinov2").folder, tmp_path / "glass_tiny")
+    about = load_backbone("glass_tiny").describe()
+    assert (about["name"], about["hub_id"], about["path"]) == ("glass_tiny", None, None)
+
+
 def test_another_commit_in_the_cache_is_named_but_not_taken(built, cache):
     put(cache, "facebook/dinov2-small", built("dinov2").folder)
     with pytest.raises(BackboneError, match=f"facebook/dinov2-small@{COMMIT}"):
@@ -118,6 +128,16 @@ def test_all_presets_are_complete():
         assert preset.patch in (8, 14, 16)
         assert all(0 < value < 1 for triple in preset.norm for value in triple)
         assert preset.gated is name.startswith("dinov3")
+
+
+def test_the_manual_lists_every_preset():
+    page = (Path(__file__).parents[2] / "docs" / "backbones.md").read_text()
+    for name, preset in PRESETS.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        revision = f"`{preset.revision[:12]}`" if preset.revision else "unpinned" if preset.hub_id else "-"
+        expected = [preset.hub_id or "part of this package", revision, preset.licence]
+        assert all(part in row for part in expected)
+        assert f"| {preset.patch} | {preset.width} | {preset.layers} |" in row
 
 
 # --- what is in it ---

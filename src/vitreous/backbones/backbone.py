@@ -115,13 +115,14 @@ class Backbone(nn.Module):
     @torch.no_grad()
     def forward(self, images: UInt8[Tensor, "b t y x 3"]) -> Float32[Tensor, "b t h w d"]:
         """Features of frames, each by itself. Pictures come in the size that they are seen in: see `size_for`."""
-        b, t, y, x, _ = images.shape
+        refuse_other_than_pictures(images)
+        (b, t, y, x, _), frames = images.shape, images.flatten(0, 1)
         h, w = self.grid_for((y, x))
         features = torch.empty(b * t, h * w, self.dim, device=self.device)
         piece = max(1, CPU_TOKENS // (h * w)) if self.device.type == "cpu" else max(1, b * t)
         for start in range(0, b * t, piece):
             here = slice(start, start + piece)
-            features[here] = self.patch_tokens(images.flatten(0, 1)[here].to(self.device, non_blocking=True))
+            features[here] = self.patch_tokens(frames[here].to(self.device, non_blocking=True))
         return features.view(b, t, h, w, self.dim)
 
     def patch_tokens(self, frames: UInt8[Tensor, "n y x 3"]) -> Tensor:
@@ -159,6 +160,14 @@ class Backbone(nn.Module):
             "std": list(self.std),
             "digest": self.digest,
         }
+
+
+def refuse_other_than_pictures(images: Tensor) -> None:
+    """Floats in [0, 1], or channels first, would give features too, only wrong ones."""
+    if images.dtype != torch.uint8 or images.ndim != 5 or images.shape[4] != 3:
+        raise BackboneError(
+            f"A backbone takes pictures as uint8 [clips frames y x 3], got {images.dtype} {list(images.shape)}."
+        )
 
 
 @contextmanager
