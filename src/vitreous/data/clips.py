@@ -1,6 +1,7 @@
 """One clip of a folder, from its files to pictures and ids, frame by frame."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
 
@@ -15,8 +16,14 @@ from vitreous.data.video import Scan
 
 
 def look(root: Path, clip: Entry, reading: Reading) -> Header | Scan:
-    """What the clip's first file tells without being decoded."""
-    path = root / clip.files[0]
+    """What the clip's file tells without being decoded; of a folder of frames the first that tells anything."""
+    for file in clip.files[:-1]:
+        with suppress(Unreadable):
+            return _look_at(root / file, clip, reading)
+    return _look_at(root / clip.files[-1], clip, reading)
+
+
+def _look_at(path: Path, clip: Entry, reading: Reading) -> Header | Scan:
     return video.scan(path, reading) if is_video(clip) else pictures.header(path, reading)
 
 

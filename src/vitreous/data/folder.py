@@ -16,10 +16,13 @@ from threading import Lock
 from typing import Any, Literal
 from unicodedata import normalize
 
+import numpy as np
+from jaxtyping import Int32
+
 from vitreous.data import clips, listing
 from vitreous.data.listing import Entry
 from vitreous.data.pairing import with_ids
-from vitreous.data.pictures import Header
+from vitreous.data.pictures import Header, Picture
 from vitreous.data.reading import Notes, Reading, Unreadable, why
 from vitreous.data.video import Scan, size_of
 from vitreous.errors import DataError, did_you_mean
@@ -31,9 +34,9 @@ OnError = Literal["raise", "skip"]
 class FolderSource:
     """Pictures and videos below a folder, or a single file.
 
-    With on_error="raise" the first file that cannot be read raises DataError. With "skip" it is left out - of a clip
-    of several frames what comes before the fault is kept - and noted in `skipped` as (path, reason). What is wrong with
-    a file may show only when its pixels are decoded; from then on `length` tells what can be read of it.
+    With on_error="raise" the first file that cannot be read raises DataError. With "skip" it is left out and noted in
+    `skipped` as (path, reason): a still, one frame of a folder of frames, or all that comes after the fault in a video,
+    animation or stack. What is left out does not depend on where reading starts.
     """
 
     def __init__(self, path: Path | str, on_error: OnError = "raise", reading: Reading | None = None) -> None:
@@ -42,7 +45,7 @@ class FolderSource:
         self.skipped: list[tuple[str, str]] = []
         self._notes, self._lock = Notes(), Lock()
         self._known: dict[str, Header | Scan] = {}
-        self._readable: dict[str, int] = {}  # clips that turned out shorter, or empty, while they were read
+        self._ends: dict[str, int] = {}  # clips in which a fault was met -> the frame at which it was
         self._root, self._folders = self._list()
         found = listing.clips(self._root, self._folders, self.reading, self._refuse, self._notes)
         if not found and not self.skipped:
@@ -104,15 +107,15 @@ class FolderSource:
         return digest.hexdigest()
 
     def length(self, key: str) -> int:
-        """Number of frames that will come, by headers and packets alone. 0 for a file that cannot be read at all."""
+        """Number of frames by headers and packets alone; 0 if not even those can be read.
+
+        It stays the same when decoding finds more faults, so `frames` may give less with on_error="skip".
+        """
         clip = self._clip(key)
-        with self._lock:
-            if key in self._readable:
-                return self._readable[key]
         try:
             return len(range(0, clips.count(clip, self._look(clip)), self.reading.stride))
         except Unreadable as error:
-            self._give_up(clip, error, 0)
+            self._refuse(error)
             return 0
 
     def size(self, key: str) -> tuple[int, int]:
@@ -123,22 +126,38 @@ class FolderSource:
 
     def frames(self, key: str, start: int = 0) -> Iterator[Frame]:
         """Read frame by frame from `start` on. PNG and JPEG that hold plain 8-bit sRGB come with their own bytes."""
-        clip, at = self._clip(key), start
-        if start >= self._readable.get(key, start + 1):
-            return
+        clip, length = self._clip(key), self.length(key)
+        if clip.frames:
+            each = (self._one_of_folder(clip, at) for at in range(start, length))
+            yield from (frame for frame in each if frame is not None)
+        elif start < self._ends.get(key, length):
+            yield from self._in_one_file(clip, start, length)
+
+    def _one_of_folder(self, clip: Entry, at: int) -> Frame | None:
         try:
-            found, stride = self._look(clip), self.reading.stride
-            wanted = range(start * stride, clips.count(clip, found), stride)
-            for picture, ids in clips.read(self._root, clip, found, wanted, self.reading, self._notes):
-                yield Frame(key, at, picture.image, ids, picture.encoded)
+            ((picture, ids),) = self._read(clip, range(at, at + 1))
+        except Unreadable as error:
+            self._refuse(error)
+            return None
+        return Frame(clip.key, at, picture.image, ids, picture.encoded)
+
+    def _in_one_file(self, clip: Entry, start: int, length: int) -> Iterator[Frame]:
+        # What comes after a fault is left out. So where faults are passed over, one must be met before `start`, too,
+        # or a video entered behind it would give frames that are left out when it is read from the beginning
+        at = start if self.on_error == "raise" else 0
+        try:
+            for picture, ids in self._read(clip, range(at, length)):
+                if at >= start:
+                    yield Frame(clip.key, at, picture.image, ids, picture.encoded)
                 at += 1
         except Unreadable as error:
-            self._give_up(clip, error, at)
+            self._refuse(error)
+            self._ends[clip.key] = at
 
-    def _give_up(self, clip: Entry, error: Unreadable, at: int) -> None:
-        self._refuse(error)
-        with self._lock:
-            self._readable[clip.key] = min(at, self._readable.get(clip.key, at))
+    def _read(self, clip: Entry, frames: range) -> Iterator[tuple[Picture, Int32[np.ndarray, "y x"] | None]]:
+        stride = self.reading.stride
+        in_file = range(frames.start * stride, frames.stop * stride, stride)
+        return clips.read(self._root, clip, self._look(clip), in_file, self.reading, self._notes)
 
     def _clip(self, key: str) -> Entry:
         if key not in self._clips:
@@ -150,7 +169,7 @@ class FolderSource:
             found = self._known.get(clip.key)
         if found is None:
             found = clips.look(self._root, clip, self.reading)
-            if isinstance(found, Scan) or len(found.pages) > 1:  # stills are many, and quickly looked at again
+            if clip.frames or isinstance(found, Scan) or len(found.pages) > 1:  # not stills: many, and quickly read
                 with self._lock:
                     self._known[clip.key] = found
         if found.problem:
