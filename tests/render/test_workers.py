@@ -8,6 +8,7 @@ import pytest
 from vitreous.cli.main import main
 from vitreous.data.rendered import RenderedClips
 from vitreous.errors import DataError
+from vitreous.render.engine import RenderError
 from vitreous.render.settings import Settings, missing
 from vitreous.render.workers import render_clips
 
@@ -83,6 +84,23 @@ def test_the_command_refuses_other_settings_without_a_traceback(studio, five, ca
     error = capsys.readouterr().err
     assert "style clevr (now varied)" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("wrong", [["--scenes", "0"], ["--start", "-1"], ["--workers", "0"]])
+def test_impossible_numbers_are_refused(tmp_path, capsys, wrong):
+    assert main(["render", "--out", str(tmp_path), *COMMAND, *wrong]) == 1
+    assert " ".join(wrong) in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def lost(settings, index, out):
+    os._exit(9)
+
+
+def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("vitreous.render.workers.render_in_worker", lost)
+    with pytest.raises(RenderError, match="worker processes was killed"):
+        list(render_clips(tmp_path, Settings(**TINY), [0, 1, 2], workers=2, variant="scalar"))
 
 
 @pytest.mark.skipif(os.name != "posix" or os.getuid() == 0, reason="root may write anywhere")

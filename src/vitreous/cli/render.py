@@ -36,15 +36,21 @@ def render(
         size: Side of the square pictures in pixels.
         samples_per_pixel: Light paths per pixel; noise falls with its root, time grows with it.
         seed: Another seed is another data set.
-        workers: Processes that share the processor's cores; one per core (at most 16) when not given.
+        workers: Processes that share the processor's cores; when not given, one per core.
         variant: How Mitsuba runs: on a GPU (cuda), vectorised (llvm), or anywhere (scalar); auto takes the fastest.
     """
     import sys
 
+    from vitreous.render.engine import RenderError
     from vitreous.render.engine import start as start_mitsuba
     from vitreous.render.settings import Settings, claim, missing
     from vitreous.render.workers import render_clips, usual_workers
 
+    if scenes < 1 or start < 0 or (workers is not None and workers < 1):
+        raise RenderError(
+            f"--scenes {scenes} --start {start} --workers {workers}: expected at least 1, 0 and 1; "
+            "leave out --workers for one per core."
+        )
     settings = Settings(
         style=style,
         material=material,
@@ -57,8 +63,9 @@ def render(
     )
     claim(out, settings)
     todo = missing(out, settings, range(start, start + scenes))
-    workers = min(workers or usual_workers(), max(1, len(todo)))
-    print(f"Rendering with {start_mitsuba(variant).variant()}, {workers} worker(s)", file=sys.stderr)
+    running = start_mitsuba(variant).variant()
+    workers = min(workers or usual_workers(running), max(1, len(todo)))
+    print(f"Rendering with {running}, {workers} worker(s)", file=sys.stderr)
     if len(todo) < scenes:
         print(f"{scenes - len(todo)} of {scenes} clips are there already", file=sys.stderr)
     with progress_bar() as progress:

@@ -5,15 +5,17 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 from vitreous.render.clips import render_clip
-from vitreous.render.engine import start
+from vitreous.render.engine import RenderError, start
 from vitreous.render.picture import Studio
 from vitreous.render.settings import Settings, claim
 
-MOST_WORKERS = 16  # each holds some 300 MB
+# each holds 250 MB; on a GPU, which they share, some more are there to build scenes while others render
+MOST_WORKERS, MOST_ON_GPU = 16, 4
 
 
 def cores() -> int:
@@ -21,9 +23,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def usual_workers() -> int:
-    """A process per core: building scenes is Python, and only the tracing knows threads (see benchmarks/render.py)."""
-    return min(cores(), MOST_WORKERS)
+def usual_workers(running: str) -> int:
+    """A process per core, up to a bound; `running` is Mitsuba's name of the variant.
+
+    Building scenes is Python, and only the tracing knows threads: measured in benchmarks/render.py.
+    """
+    return min(cores(), MOST_ON_GPU if running.startswith("cuda") else MOST_WORKERS)
 
 
 def render_clips(
@@ -58,6 +63,11 @@ def render_in_parallel(out: Path, settings: Settings, indices: list[int], worker
         for job in as_completed(jobs):
             job.result()
             yield jobs[job]
+    except BrokenProcessPool:
+        raise RenderError(
+            f"One of {workers} worker processes was killed, for want of memory perhaps (each needs some 300 MB).\n"
+            "Clips made so far are kept. Go on with fewer:  --workers 1"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
