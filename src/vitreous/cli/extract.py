@@ -66,9 +66,13 @@ def extract(
         workers=workers,
         commit_rows=commit_rows,
     )
+    for line in getattr(data, "notes", []):
+        print(f"note: {line}", file=sys.stderr)
     for what, why in store.meta.skipped:
         print(f"skipped {what}: {why}", file=sys.stderr)
     h, w, d = store.meta.shape
+    about = getattr(data, "describe", lambda: f"{len(data.keys)} clips")
+    print(f"source          {data.name}: {about()}")
     print(f"store           {out}")
     print(f"rows            {len(store)} of {len(store.keys)} clips, {len(store.meta.skipped)} skipped")
     print(f"features        {h} x {w} patches of {d} numbers, {store.meta.backbone['name']}")

@@ -15,20 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float16, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
+from vitreous import __version__
 from vitreous.backbones import load_backbone
 from vitreous.data import open_source
 from vitreous.errors import DataError, StoreError, VitreousError
-from vitreous.features.format import Maker, StoreMeta, is_store, open_lance, read_meta
+from vitreous.features.format import SIDE_FOLDER, Maker, StoreMeta, is_store, open_lance, read_meta
 from vitreous.features.plan import Plan
 from vitreous.features.preprocess import check_fit, check_views
 from vitreous.features.progress import Progress
 from vitreous.features.reading import LEFT_OUT, BatchReader, Look, Prepared
 from vitreous.features.store import FeatureStore
 from vitreous.features.verify import same_so_far
-from vitreous.features.writing import COMMIT_ROWS, Claims, Present, Writer, create, locked, sweep, write_meta
+from vitreous.features.writing import COMMIT_ROWS, Claims, Done, Present, Writer, create, locked, sweep, write_meta
 from vitreous.types import Source
 
 KEEP_SIDE = 1024  # px; scores are computed at this resolution at most
@@ -77,8 +78,11 @@ def extract(
         raise VitreousError(f'on_error must be "raise" or "skip", got "{on_error}".')
     source, backbone, out = opened(source, on_error), loaded(backbone), Path(out)
     grid = (grid, grid) if isinstance(grid, int) else (grid[0], grid[1])
-    if min(grid) < 1:
-        raise VitreousError(f"The grid must have at least one patch per side, got {grid[0]} x {grid[1]}.")
+    if min(*grid, batch_size, keep_side, commit_rows) < 1:
+        raise VitreousError(
+            f"Grid, batch size, keep_side and commit_rows must be at least 1, got {grid[0]} x {grid[1]}, {batch_size}, "
+            f"{keep_side} and {commit_rows}."
+        )
     views = check_views(tuple(views))
     meta = StoreMeta(
         backbone=backbone.describe(),
@@ -92,9 +96,10 @@ def extract(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         made_with=made_with(),
     )
-    plan = begin(source, out, meta)
     look = Look(backbone.size_for(grid), grid, backbone.patch_size, fit, keep_side)
-    with Progress(len(plan), progress, f"{source.name} -> {out.name}") as bar:
+    with Progress(progress, f"{source.name} -> {out.name}") as bar:
+        plan = begin(source, out, meta)
+        bar.plan(len(plan))
         work = Extraction(source, out, plan, look, backbone, on_error, workers or cores(), bar)
         work.run(commit_rows)
     finish(out, source, plan, work.failed)
@@ -129,16 +134,14 @@ def describe_source(source: Source) -> dict[str, object]:
 
 
 def made_with() -> dict[str, str]:
-    names = ("vitreous", "torch", "transformers", "pillow", "pylance")
-    return {name: version(name) for name in names} | {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-    }
+    found = {name: version(name) for name in ("torch", "transformers", "pillow", "pylance")}
+    return {"vitreous": __version__, **found, "python": platform.python_version(), "machine": platform.machine()}
 
 
 def begin(source: Source, out: Path, wanted: StoreMeta) -> Plan:
     """Make the store, or check that this extraction may go on in it."""
-    if out.exists() and not is_store(out) and any(p.name != "_vitreous" for p in out.iterdir()):
+    taken = out.is_file() or (out.is_dir() and any(p.name != SIDE_FOLDER for p in out.iterdir()))
+    if taken and not is_store(out):
         raise StoreError(f"{out} exists and is not a feature store. Name another folder:  --out STORE.lance")
     plan = Plan.of(source, wanted.views, wanted.batch_size)
     with locked(out):
@@ -203,7 +206,7 @@ class Extraction:
 
     def run(self, commit_rows: int) -> None:
         self.bar.at(int(self.present.refresh().sum()))
-        writer = Writer(self.out, self.present, self.claims, commit_rows, self.bar.committed)
+        writer = Writer(self.out, self.present, self.claims, commit_rows, self.settle, self.bar.committed)
         with closing(self.claims), closing(writer):
             while todo := self.open_batches():
                 before = len(self.tried)
@@ -235,23 +238,21 @@ class Extraction:
         if all(self.present.rows[cell.row] for cell in prepared.cells):
             self.claims.release(prepared.batch)
             return
-        features = self.forward(prepared.images)
-        places = [cell.row - prepared.start for cell in prepared.cells]
-        features = features if len(places) == len(features) else features[places]
-        finite = features.isfinite().flatten(1).all(1).tolist()
-        cells = [cell for cell, good in zip(prepared.cells, finite, strict=True) if good]
-        if len(cells) < len(prepared.cells):
-            self.refuse([cell.row for cell, good in zip(prepared.cells, finite, strict=True) if not good])
-            features = features[[i for i, good in enumerate(finite) if good]]
-        writer.put(prepared.batch, cells, features)
-        self.bar.computed(len(cells))
-
-    def forward(self, images: UInt8[np.ndarray, "b y x 3"]) -> Float16[Tensor, "b h w d"]:
-        features = self.backbone(torch.from_numpy(images)[:, None])[:, 0]
-        shape = (len(images), *self.look.grid, self.backbone.dim)
+        features = self.backbone(torch.from_numpy(prepared.images)[:, None])[:, 0]
+        shape = (len(prepared.images), *self.look.grid, self.backbone.dim)
         if features.shape != shape:
             raise StoreError(f"Backbone {self.backbone.name} gave {tuple(features.shape)} where {shape} was asked for.")
-        return features.half().cpu()
+        writer.put(prepared, features)
+        self.bar.computed(len(prepared.cells))
+
+    def settle(self, prepared: Prepared, features: Float[Tensor, "b h w d"]) -> Done:
+        """Rows of a batch as they are stored; what float16 cannot hold is refused."""
+        half = features.half().cpu()
+        places = [cell.row - prepared.start for cell in prepared.cells]
+        finite = half.isfinite().flatten(1).all(1)[places].tolist()
+        self.refuse([cell.row for cell, good in zip(prepared.cells, finite, strict=True) if not good])
+        cells = [cell for cell, good in zip(prepared.cells, finite, strict=True) if good]
+        return cells, half if len(cells) == len(half) else half[[cell.row - prepared.start for cell in cells]]
 
     def refuse(self, rows: list[int]) -> None:
         """Features that float16 cannot hold: the picture or the backbone is broken, and either must be known."""

@@ -16,6 +16,8 @@ features for their statistics, and lock files.
 """
 
 import json
+import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -28,6 +30,7 @@ from vitreous.errors import FeatureMismatch, StoreError
 
 FORMAT = 1
 LANCE_FILE_VERSION = "2.1"  # reads 1.4 times as fast as 2.0: benchmarks/store.py --versions
+TRIES = 3
 SIDE_FOLDER = "_vitreous"
 # of a backbone's description, where its weights came from; what they are is in the digest
 COSMETIC = ("name", "hub_id", "revision", "path")
@@ -167,6 +170,10 @@ def open_lance(path: Path) -> lance.LanceDataset:
             f"{path} is not a feature store: a store is a Lance folder, as written by\n"
             f"  vitreous extract SOURCE --out {path.with_suffix('.lance')}"
         )
+    for _ in range(TRIES):
+        with suppress(OSError, ValueError):  # a writer may tidy away the newest version before we have read it
+            return lance.dataset(str(path))
+        time.sleep(0.05)
     try:
         return lance.dataset(str(path))
     except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from rich.progress import Progress as Bars
 class Progress:
     """Rows done of a plan. The rate counts rows of this process; rows of others move the bar when they are seen."""
 
-    def __init__(self, total: int, show: bool, title: str) -> None:
+    def __init__(self, show: bool, title: str) -> None:
         self.bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -21,7 +21,7 @@ class Progress:
             console=Console(stderr=True),
             disable=not show,
         )
-        self.task = self.bars.add_task(title, total=total, rate="")
+        self.task = self.bars.add_task(title, total=None, rate="looking through the source")
         self.lock, self.pending = Lock(), 0
 
     def __enter__(self) -> "Progress":
@@ -30,6 +30,10 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
+
+    def plan(self, rows: int) -> None:
+        """So many rows there will be."""
+        self.bars.update(self.task, total=rows, rate="")
 
     def at(self, rows: int) -> None:
         """So many rows are in the store."""

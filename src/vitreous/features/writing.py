@@ -9,11 +9,11 @@ import queue
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
+from typing import Literal
 
 import lance
 import numpy as np
@@ -25,7 +25,7 @@ from torch import Tensor
 
 from vitreous.errors import StoreError
 from vitreous.features.format import LANCE_FILE_VERSION, SIDE_FOLDER, StoreMeta, is_store, open_lance, schema_of
-from vitreous.features.reading import Cell
+from vitreous.features.reading import Cell, Prepared
 from vitreous.features.statistics import FeatureSums, dump_sums, load_sums
 
 try:
@@ -35,6 +35,7 @@ except ImportError:  # Windows: two extractions then do the same batches, and th
 
 FULL = ("os error 28", "os error 27", "os error 122", "os error 112")  # no space, too large, quota, Windows
 COMMIT_ROWS, COMMIT_BYTES, COMMIT_SECONDS = 512, 128 << 20, 10.0
+SWEEP_VERSIONS = 100  # each version lists all files: thousands of them would outgrow the data
 Done = tuple[list[Cell], Float16[Tensor, "_ h w d"]]  # rows, and their features
 
 
@@ -45,9 +46,16 @@ def side(path: Path, name: str) -> Path:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Alone in writing to a store, among all processes on this file system."""
-    side(path, "").mkdir(parents=True, exist_ok=True)
-    with FileLock(side(path, "lock")):
+    try:
+        side(path, "").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(side(path, "lock"))
+        lock.acquire()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}. Name another place:  --out") from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -55,7 +63,7 @@ def named_faults(path: Path) -> Iterator[None]:
     """A full disk and other write errors as StoreError, with what is safe and what to do."""
     try:
         yield
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError) as error:
         text = str(error)
         rows = lance.dataset(str(path)).count_rows() if is_store(path) else 0
         safe = f"The {rows} rows written before are safe and readable."
@@ -128,11 +136,14 @@ class Claims:
             fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, batch, os.SEEK_SET)
         except (BlockingIOError, PermissionError):
             return False
+        except OSError:  # a file system without such locks
+            return True
         return True
 
     def release(self, batch: int) -> None:
         if fcntl is not None:
-            fcntl.lockf(self.file, fcntl.LOCK_UN, 1, batch, os.SEEK_SET)
+            with suppress(OSError):
+                fcntl.lockf(self.file, fcntl.LOCK_UN, 1, batch, os.SEEK_SET)
 
     def close(self) -> None:
         self.file.close()
@@ -162,6 +173,8 @@ def append(path: Path, present: Present, blocks: list[Done]) -> int:
         operation = lance.LanceOperation.Append(fragments)
         dataset = lance.LanceDataset.commit(str(path), operation, read_version=dataset.version)
         update_sums(path, dataset, [features for _, features in blocks])
+        if dataset.version % SWEEP_VERSIONS == 0:
+            sweep(path)
         return len(table)
 
 
@@ -210,49 +223,50 @@ def sum_up(dataset: lance.LanceDataset, sums: FeatureSums, summed: list[str]) ->
     return sums
 
 
-@dataclass
-class Order:
-    """What the writer thread is asked to do: rows to append, or (None) to write what it holds."""
-
-    batch: int
-    done: Done | None
-
-
 class Writer:
     """Gathers rows and appends them from a thread of its own: every `commit_rows`, 128 MiB or 10 seconds.
 
-    `on_commit(rows)` is called after each append; the claims of the batches in it are released.
+    settle     turns a batch and its raw features into rows, in that thread too: fetching features from a GPU there
+               leaves the GPU at work on the next batch
+    on_commit  is told after each append how many rows it added; the claims of the batches in it are released
+
+    What goes wrong in the thread is raised by the next call.
     """
 
     def __init__(
-        self, path: Path, present: Present, claims: Claims, commit_rows: int, on_commit: Callable[[int], None]
+        self,
+        path: Path,
+        present: Present,
+        claims: Claims,
+        commit_rows: int,
+        settle: Callable[[Prepared, Tensor], Done],
+        on_commit: Callable[[int], None],
     ) -> None:
         self.path, self.present, self.claims, self.commit_rows = path, present, claims, commit_rows
-        self.on_commit = on_commit
-        self.orders: queue.Queue[Order] = queue.Queue(maxsize=2)
+        self.settle, self.on_commit = settle, on_commit
+        self.orders: queue.Queue[tuple[Prepared, Tensor] | Literal["flush", "end"]] = queue.Queue(maxsize=2)
         self.error: BaseException | None = None
-        self.held: list[Order] = []
+        self.batches: list[int] = []
+        self.held: list[Done] = []
         self.since = time.monotonic()
         self.thread = Thread(target=self.run, name="write", daemon=True)
         self.thread.start()
 
-    def put(self, batch: int, cells: list[Cell], features: Float16[Tensor, "n h w d"]) -> None:
-        self.ask(Order(batch, (cells, features)))
+    def put(self, prepared: Prepared, features: Tensor) -> None:
+        self.orders.put((prepared, features))
+        self.raise_fault()
 
     def flush(self) -> None:
         """Return when everything given so far is in the store."""
-        self.ask(Order(-1, None))
+        self.orders.put("flush")
         self.orders.join()
         self.raise_fault()
 
     def close(self) -> None:
-        """End the thread; what was not flushed is lost, like after a kill."""
-        self.orders.put(Order(-2, None))
+        """Write what is held, if nothing went wrong in the thread, and end it."""
+        self.orders.put("flush")
+        self.orders.put("end")
         self.thread.join()
-
-    def ask(self, order: Order) -> None:
-        self.raise_fault()
-        self.orders.put(order)
 
     def raise_fault(self) -> None:
         if self.error is not None:
@@ -264,31 +278,28 @@ class Writer:
                 order = self.orders.get(timeout=1.0)
             except queue.Empty:
                 order = None
-            if order is not None and order.batch == -2:
+            if order == "end":
                 return
             try:
                 if self.error is None:
                     self.take(order)
             except BaseException as error:
-                self.error = error  # raised where the work is handed over; later orders are only counted
+                self.error = error  # later orders are only counted
             if order is not None:
                 self.orders.task_done()
 
-    def take(self, order: Order | None) -> None:
-        if order is not None and order.done is not None:
+    def take(self, order: "tuple[Prepared, Tensor] | Literal['flush', 'end'] | None") -> None:
+        if isinstance(order, tuple):
             self.since = self.since if self.held else time.monotonic()
-            self.held.append(order)
-        if self.held and (self.due() or (order is not None and order.done is None)):
-            self.commit()
+            self.held.append(self.settle(*order))
+            self.batches.append(order[0].batch)
+        if self.held and (order == "flush" or self.due()):
+            self.on_commit(append(self.path, self.present, self.held))
+            for batch in self.batches:
+                self.claims.release(batch)
+            self.batches, self.held = [], []
 
     def due(self) -> bool:
-        done = [order.done for order in self.held if order.done]
-        rows = sum(len(cells) for cells, _ in done)
-        size = sum(x.nbytes + sum(len(cell.picture) for cell in cells) for cells, x in done)
+        rows = sum(len(cells) for cells, _ in self.held)
+        size = sum(x.nbytes + sum(len(cell.picture) for cell in cells) for cells, x in self.held)
         return rows >= self.commit_rows or size >= COMMIT_BYTES or time.monotonic() - self.since > COMMIT_SECONDS
-
-    def commit(self) -> None:
-        self.on_commit(append(self.path, self.present, [order.done for order in self.held if order.done]))
-        for order in self.held:
-            self.claims.release(order.batch)
-        self.held = []
