@@ -10,7 +10,16 @@ from vitreous.types import Batch
 
 RECIPE = Recipe(
     method="dinosaur",
-    config=dict(slots=3, slot_dim=8, iterations=2, decoder_width=16, decoder_layers=1, start="warm", masks="attention"),
+    config=dict(
+        slots=3,
+        slot_dim=8,
+        iterations=2,
+        decoder_width=16,
+        decoder_layers=1,
+        start="warm",
+        masks="attention",
+        centre=True,
+    ),
     grid=(4, 6),
     fit="crop",
     feature_dim=5,

@@ -55,7 +55,12 @@ class Clip:
 
 @runtime_checkable
 class Source(Protocol):
-    """A data set: clips by key, read frame by frame. `vitreous.data.open_source(path)` makes one."""
+    """A data set: clips by key, read frame by frame. `vitreous.data.open_source(path)` makes one.
+
+    skipped  (path, reason) of what could not be read and was left out, filled as reading goes on
+    """
+
+    skipped: list[tuple[str, str]]
 
     @property
     def name(self) -> str:

@@ -5,7 +5,9 @@ Built     slot attention on frozen features; the patch-MLP decoder.
 Left out  the autoregressive decoder.
 Differs   start="warm" (ours, the default): the projection is orthogonal, slot attention starts as soft k-means from
           patches that lie far apart, and there is no GRU; masks then come from the attention, which is sharper than
-          the decoder's mixture. start="gaussian" is the paper's own.
+          the decoder's mixture. centre=True (ours): the mean of a picture's patches is taken off first and given back
+          to what is rebuilt, since what all patches share tells no object from another. start="gaussian",
+          masks="decoder", centre=False are the paper's own.
 """
 
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ class DINOSAURConfig:
     decoder_layers: int = 3
     start: Literal["warm", "gaussian"] = "warm"
     masks: Literal["attention", "decoder"] = "attention"
+    centre: bool = True
 
 
 class DINOSAUR(Method):
@@ -56,7 +59,9 @@ class DINOSAUR(Method):
 
     def forward(self, batch: Batch) -> SlotOutput:
         clips, (h, w) = batch.features.shape[:2], self.grid
-        x = self.project(batch.features.flatten(0, 1).flatten(1, 2))  # frames are independent here: (b t) n s
+        features = batch.features.flatten(0, 1).flatten(1, 2)  # frames are independent here: (b t) n d
+        shared = features.mean(1, keepdim=True) * self.config.centre
+        x = self.project(features - shared)
         slots, attention = self.group(x, self.start(x))
         rebuilt, masks = self.decode(slots)
         if self.config.masks == "attention":
@@ -64,7 +69,7 @@ class DINOSAUR(Method):
         return SlotOutput(
             slots=slots.unflatten(0, clips),
             masks=masks.unflatten(-1, (h, w)).unflatten(0, clips),
-            rebuilt=rebuilt.unflatten(1, (h, w)).unflatten(0, clips),
+            rebuilt=(rebuilt + shared).unflatten(1, (h, w)).unflatten(0, clips),
             attention=attention.unflatten(-1, (h, w)).unflatten(0, clips),
         )
 

@@ -54,9 +54,9 @@ def fit(
         return Run.load(out)
     torch.manual_seed(generator_seed(training.seed, -1))
     module = SlotTraining(build(recipe), training)
+    quiet()
     trainer = make_trainer(out, training, precision, device, progress)
     resume = out / CHECKPOINT
-    quiet()
     trainer.fit(
         module, batches(store, training, standardise, start(resume)), ckpt_path=resume if resume.is_file() else None
     )
@@ -154,6 +154,8 @@ def quiet() -> None:
     """Lightning's tips are not about our users' data."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*LeafSpec.*")
     warnings.filterwarnings("ignore", ".*exists and is not empty.*")
     warnings.filterwarnings("ignore", ".*`IterableDataset`.*")
