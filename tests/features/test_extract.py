@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import lance
@@ -182,6 +183,18 @@ def test_skipped_pictures_are_listed_and_the_rest_is_exact(fill, scenes):
     mended = fill(scenes(lengths), on_error="skip")
     assert mended.meta.skipped == []
     assert torch.equal(mended.batch(range(10)), whole.batch(range(10)))
+
+
+def test_a_clip_that_ends_early_is_opened_once(fill, scenes):
+    class Short(scenes):
+        def frames(self, key, start=0):
+            return itertools.islice(super().frames(key, start), max(0, 5 - start))
+
+    source = Short({"a": 20})
+    store = fill(source, on_error="skip")
+    assert store.lengths == [5]
+    assert len(store.meta.skipped) == 15
+    assert len(source.opened) <= 1 + 20 // 4  # not once per missing frame: a video would be decoded each time
 
 
 def test_too_small_a_picture_is_named(fill, scenes):

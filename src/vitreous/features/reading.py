@@ -65,15 +65,25 @@ class ClipReader:
     def __init__(self, source: Source, key: str, start: int) -> None:
         self.key, self.frames = key, iter(source.frames(key, start))
         self.last: Frame | None = None
+        self.failed = False
 
-    def at(self, index: int) -> Frame | None:
-        """The frame with this index; None if the source left it out. Never goes back."""
+    def at(self, index: int) -> Frame:
+        """The frame with this index; DataError if it cannot be read or the source left it out. Never goes back."""
         while self.last is None or self.last.index < index:
-            following = next(self.frames, None)
+            following = self.following()
             if following is None:
-                return None
+                break
             self.last = following
-        return self.last if self.last.index == index else None
+        if self.last is None or self.last.index != index:
+            raise DataError(f"{self.key}: frame {index} {LEFT_OUT}")
+        return self.last
+
+    def following(self) -> Frame | None:
+        try:
+            return next(self.frames, None)
+        except DataError:
+            self.failed = True  # a generator that has raised gives nothing more
+            raise
 
 
 class BatchReader:
@@ -130,7 +140,7 @@ class BatchReader:
             rows = self.rows(segment, index)
             try:
                 reader = reader or ClipReader(self.source, segment.key, index)
-                frame = self.frame(reader, index)
+                frame = reader.at(index)
                 kept = keep(frame, self.look.keep_side)
                 seen = {row: self.prepare(kept, self.plan.place(row)[2], frame) for row in rows}
                 instances = instances if cells else self.instances(segment.key)
@@ -138,19 +148,13 @@ class BatchReader:
                 if self.on_error == "raise":
                     raise
                 failed |= dict.fromkeys(rows, str(error))
-                reader = None  # a generator that raised has ended: look again from the next frame on
+                reader = reader if reader and not reader.failed else None  # look again from the next frame on
                 continue
             for row, image in seen.items():
                 images[row - self.plan.rows(batch).start] = image
                 view, first = self.plan.place(row)[2], None if cells else instances
                 cells.append(Cell(row, segment.key, index, view, kept.encoded, kept.ids, first))
         return cells, failed, reader
-
-    def frame(self, reader: ClipReader, index: int) -> Frame:
-        frame = reader.at(index)
-        if frame is None:
-            raise DataError(f"{reader.key}: frame {index} {LEFT_OUT}")
-        return frame
 
     def rows(self, segment: Segment, frame: int) -> range:
         views, start = len(self.plan.views), int(self.plan.starts[segment.clip])
