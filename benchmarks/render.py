@@ -5,7 +5,7 @@
 
 Prints CSV. Each row is a process of its own, which makes its first clips outside the clock (starting the renderer and
 compiling its kernels take seconds, once). The rows take turns; the best turn counts. `cpu_seconds` per picture, of all
-cores, says more than the clock when the machine does other things too.
+cores, says more than the clock when the machine does other things too; it is known for one worker only.
 """
 
 import argparse
