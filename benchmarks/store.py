@@ -101,6 +101,7 @@ def ways_to_read(store: FeatureStore, folder: Path) -> dict[str, Callable[[np.nd
     pinned.pin()
     return {
         "store.batch": store.batch,
+        "the same through Lance alone": lambda rows: store.take(rows, ["features"]),
         "store.batch, pinned in memory": pinned.batch,
         "loader: read ahead, float32, standardised": lambda rows: next(loader),
         "flat memmap": lambda rows: flat[rows],

@@ -1,7 +1,9 @@
 import multiprocessing
+import os
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 
+import lance
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,34 @@ def test_rows_come_in_the_order_asked_for(fill, mixed):
         store.batch([12])
     with pytest.raises(IndexError):
         store.batch([-1])
+
+
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="needs preadv")
+def test_direct_reading_gives_what_lance_reads(fill, mixed, averages):
+    store = fill(mixed, averages(dim=64), commit_rows=4)  # several files; Lance packs small rows, and takes them itself
+    assert store.direct is not None
+    rows = [11, 3, 3, 0, 7]
+    assert torch.equal(store.batch(rows), store.take(rows, ["features"])["features"])
+    lance.dataset(str(store.path)).delete("row = 5")  # then rows are no longer where they were counted
+    fewer = FeatureStore(store.path)
+    assert fewer.direct is None
+    assert torch.equal(fewer.batch([4, 5]), store.batch([4, 6]))
+
+
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="needs preadv")
+def test_a_data_file_that_is_cut_off_is_named(fill, mixed, averages):
+    store = fill(mixed, averages(dim=64))
+    expected = store.batch([0])
+    (file,) = (store.path / "data").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    with pytest.raises(StoreError, match=f"{file.name} is cut off"):
+        store.batch([0])
+    file.unlink()
+    with pytest.raises(StoreError, match=f"{file.name} cannot be read: No such file"):
+        store.batch([0])
+    file.write_bytes(whole)
+    assert torch.equal(store.batch([0]), expected)
 
 
 def test_pinned_is_the_same(fill, mixed):
@@ -73,7 +103,6 @@ def test_misspelt_names_get_help(fill, mixed, tmp_path):
 
 
 def test_lance_data_of_others_is_refused(tmp_path):
-    import lance
     import pyarrow as pa
 
     lance.write_dataset(pa.table({"a": [1]}), str(tmp_path / "other.lance"))

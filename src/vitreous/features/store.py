@@ -20,6 +20,7 @@ from jaxtyping import Float, Float16, Int
 from torch import Tensor
 
 from vitreous.errors import DataError, StoreError, did_you_mean
+from vitreous.features.direct import DirectRows
 from vitreous.features.format import Findings, Maker, open_lance, read_meta
 from vitreous.features.loader import Loader
 from vitreous.features.preprocess import Preprocess, decode, decode_ids
@@ -102,11 +103,8 @@ class FeatureStore:
 
     def take(self, rows: Rows, columns: list[str]) -> dict[str, Any]:
         """Columns of some rows, in the order asked for: features as float16 tensor, others as lists."""
-        wanted = np.asarray(rows, dtype=np.int64)
-        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
-            raise IndexError(f"row {wanted.max() if wanted.max() >= len(self) else wanted.min()} of {len(self)}")
         # sorted: Lance reads rising offsets six times faster than the same rows in any order
-        offsets, back = np.unique(self.offset[wanted], return_inverse=True)
+        offsets, back = np.unique(self.offset[self.checked(rows)], return_inverse=True)
         table = self.open().take(offsets.tolist(), columns=columns)
         found: dict[str, Any] = {}
         for name in columns:
@@ -117,11 +115,24 @@ class FeatureStore:
                 found[name] = [values[i] for i in back]
         return found
 
+    def checked(self, rows: Rows) -> Int[np.ndarray, " n"]:
+        wanted = np.asarray(rows, dtype=np.int64)
+        if wanted.size and (wanted.min() < 0 or wanted.max() >= len(self)):
+            raise IndexError(f"row {wanted.max() if wanted.max() >= len(self) else wanted.min()} of {len(self)}")
+        return wanted
+
     def batch(self, rows: Rows) -> Float16[Tensor, "b h w d"]:
         """Features as stored, in the order asked for."""
         if self.pinned is not None:
             return self.pinned.index_select(0, torch.as_tensor(np.asarray(rows, dtype=np.int64)))
-        return self.take(rows, ["features"])["features"]
+        if self.direct is None:
+            return self.take(rows, ["features"])["features"]
+        return torch.from_numpy(self.direct.read(self.offset[self.checked(rows)])).view(-1, *self.meta.shape)
+
+    @cached_property
+    def direct(self) -> DirectRows | None:
+        """The quick way to the features; None where Lance has to be asked."""
+        return DirectRows.of(self.open(), self.path, int(np.prod(self.meta.shape)))
 
     def features(self, rows: Rows, standardise: str = "dataset") -> Float[Tensor, "b h w d"]:
         """Features as float32, standardised by this store's statistics."""
@@ -228,13 +239,14 @@ def in_order(
     column: pa.ChunkedArray, shape: tuple[int, int, int], order: Int[np.ndarray, " b"]
 ) -> Float16[Tensor, "b h w d"]:
     """Rows of a column as one tensor: Lance's own memory where they come in order, else one copy."""
-    # DLPack, since torch warns of a NumPy view of Arrow's memory, which is marked read-only
-    chunks = [torch.from_dlpack(chunk.flatten()) for chunk in column.chunks if len(chunk)]
-    features = torch.cat(chunks or [torch.empty(0, dtype=torch.float16)]) if len(chunks) != 1 else chunks[0]
-    features = features.view(-1, *shape)
-    straight = len(order) == len(features) and bool((np.diff(order) == 1).all())
-    # index_select copies row by row; features[order] goes number by number and takes twice as long
-    return features if straight else features.index_select(0, torch.from_numpy(order))
+    numbers = shape[0] * shape[1] * shape[2]
+    chunks = [chunk.flatten().to_numpy(zero_copy_only=True).reshape(-1, numbers) for chunk in column.chunks]
+    flat = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+    if len(order) == len(flat) and bool((np.diff(order) == 1).all()):
+        # DLPack, since torch warns of a NumPy view of Arrow's memory, which is marked read-only
+        return torch.from_dlpack(pa.array(flat.reshape(-1))).view(-1, *shape)
+    # not by torch: its threads go on spinning after the copy, on cores that Lance needs for the next batch
+    return torch.from_numpy(flat[order]).view(-1, *shape)
 
 
 def coded(column: pa.ChunkedArray) -> tuple[Int[np.ndarray, " n"], list[str]]:
