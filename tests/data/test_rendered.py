@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -99,6 +101,14 @@ def test_the_fingerprint_changes_with_the_data(root):
 def test_rendered_clips_are_recognised(root):
     assert open_source(root).keys == RenderedClips(root).keys
     assert open_source(root / "train").keys[0] == "clip_00000"
+
+
+@pytest.mark.slow
+def test_a_process_that_read_a_table_ends_well(root):
+    """With pyarrow's pool of threads 4 of 120 processes aborted at their end; see RenderedClips.table."""
+    script = f"from vitreous.data.rendered import RenderedClips as R; R({str(root)!r}).table('train/clip_00000')"
+    codes = [subprocess.run([sys.executable, "-c", script], capture_output=True).returncode for _ in range(150)]
+    assert set(codes) == {0}
 
 
 @pytest.mark.parametrize("split", [None, "train"])

@@ -196,7 +196,9 @@ class RenderedClips:
 
         path = self.part(key, "instances.parquet")
         try:
-            return parquet.read_table(pa.BufferReader(read_bytes(path))).to_pylist()
+            # one thread: a small table needs no more, and pyarrow 26 aborts one process in thirty at its end
+            # ("terminate called without an active exception") when its pool of threads is still starting
+            return parquet.read_table(pa.BufferReader(read_bytes(path)), use_threads=False).to_pylist()
         except pa.ArrowInvalid as error:
             raise DataError(broken(path, str(error))) from None
 
