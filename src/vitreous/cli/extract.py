@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 
-def extract(
+def extract_features(
     source: Path,
     out: Path | None = None,
     backbone: str = "glass_tiny",
@@ -48,12 +48,12 @@ def extract(
     """
     from vitreous.backbones import load_backbone
     from vitreous.data import open_source
-    from vitreous.features.extract import extract as run
+    from vitreous.features.extract import extract
 
     data = open_source(source, on_error=on_error, split=split)
     model = load_backbone(backbone, layer=layer, facet=facet, dtype=dtype, device=device)
     out = out or Path(f"{data.name.replace('/', '-')}-{model.name.replace('/', '--')}.lance")
-    store = run(
+    store = extract(
         data,
         out,
         model,

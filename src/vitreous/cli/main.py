@@ -6,14 +6,15 @@ from importlib import import_module
 from vitreous import __version__
 from vitreous.errors import VitreousError, did_you_mean
 
-# name -> (where, what it does); a dict of functions is a group of commands
+# name -> (where, what it does); a dict of functions is a group of commands. No function is called like a name of the
+# package itself: jsonargparse looks it up there, and that would load torch
 COMMANDS = {
     "demo": (
         "vitreous.cli.demo:demo",
         "the main job on embedded data, offline: extract, train, score, pictures",
     ),
     "render": ("vitreous.cli.render:render", "make scenes of metal and rubber objects, with ids and depth"),
-    "extract": ("vitreous.cli.extract:extract", "pictures or videos -> feature store"),
+    "extract": ("vitreous.cli.extract:extract_features", "pictures or videos -> feature store"),
     "train": ("vitreous.cli.train:train", "feature store -> run: a slot model"),
     "score": ("vitreous.cli.score:score", "run x store -> ARI, FG-ARI, mBO, mIoU with intervals"),
     "segment": ("vitreous.cli.segment:segment", "run x pictures or videos -> masks and overlays"),

@@ -12,9 +12,9 @@ def train(
     slot_dim: int | None = None,
     iterations: int | None = None,
     options: dict[str, Any] | None = None,
-    steps: int = 3000,
+    steps: int = 1000,
     batch_size: int = 16,
-    lr: float = 4e-4,
+    lr: float = 1e-4,
     frames: int = 1,
     seed: int = 0,
     standardise: Literal["dataset", "position", "token", "image", "none"] = "dataset",
@@ -33,7 +33,7 @@ def train(
         options: Any other setting of the method, as --options.NAME VALUE or --options '{"start": "gaussian"}'.
         steps: Length of the training.
         batch_size: Clips per step.
-        lr: Peak learning rate.
+        lr: Peak learning rate. The warm start wants a small one; start=gaussian wants 4e-4.
         frames: Consecutive frames per clip; 1 treats every frame as a picture.
         seed: Decides everything random.
         standardise: How features are brought to one scale, by statistics of the whole store.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Integer, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -20,13 +20,13 @@ PALETTE = np.array(
 )  # fmt: skip
 
 
-def paint(labels: Int[np.ndarray, "y x"]) -> UInt8[np.ndarray, "y x 3"]:
+def paint(labels: Integer[np.ndarray, "y x"]) -> UInt8[np.ndarray, "y x 3"]:
     """A colour per label; -1 (does not score, undecided) is white. Labels beyond the palette use it again."""
     return np.where(labels[..., None] < 0, np.uint8(255), PALETTE[labels % len(PALETTE)])
 
 
 def overlay(
-    picture: UInt8[np.ndarray, "y x 3"], labels: Int[np.ndarray, "y x"], strength: float = 0.55
+    picture: UInt8[np.ndarray, "y x 3"], labels: Integer[np.ndarray, "y x"], strength: float = 0.55
 ) -> UInt8[np.ndarray, "y x 3"]:
     """Labels over the picture, with their borders drawn in white."""
     mixed = (1 - strength) * picture + strength * paint(labels)

@@ -23,9 +23,9 @@ class Training:
     frames   consecutive frames per sample; 1 treats every frame as a picture
     """
 
-    steps: int = 3000
+    steps: int = 1000
     batch_size: int = 16
-    lr: float = 4e-4
+    lr: float = 1e-4
     warm_up: float = 0.05
     weight_decay: float = 0.0
     clip: float = 1.0
