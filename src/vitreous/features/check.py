@@ -41,8 +41,8 @@ def check_rows(store: FeatureStore, found: Findings) -> None:
     if store.meta.skipped:  # listed when an extraction reached its end
         found.notes.append(f"{text}; {len(store.meta.skipped)} skipped entries are listed")
     else:
-        again = f"vitreous extract {store.meta.source.get('path') or 'SOURCE'} --out {store.path}"
-        found.problems.append(f"{text}. The extraction has not reached its end; go on with it:\n  {again} ...")
+        again = store.meta.command(store.path)
+        found.problems.append(f"{text}. The extraction has not reached its end; go on with it:\n  {again}")
 
 
 def check_values(store: FeatureStore, found: Findings) -> None:

@@ -16,6 +16,7 @@ features for their statistics, and lock files.
 """
 
 import json
+import shlex
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -91,6 +92,16 @@ class StoreMeta:
         parts += [f"{name} {b[name]}" for name in ("layer", "facet", "dtype") if name in b]
         parts += [f"views {' '.join(self.views)}"] if self.views != ("identity",) else []
         return f"{b.get('name', 'unknown backbone')} ({', '.join(parts)}, weights {str(b.get('digest', '?'))[:12]})"
+
+    def command(self, out: Path) -> str:
+        """How to go on with a store."""
+        b, (h, w) = self.backbone, self.grid
+        chosen = {name: b.get(name) for name in ("layer", "facet", "dtype")}
+        options = {"backbone": b.get("path") or b.get("name"), "grid": f"{h}x{w}", "fit": self.fit} | chosen
+        options |= {"views": " ".join(self.views), "keep-side": self.keep_side}
+        words = ["vitreous", "extract", self.source.get("path") or "SOURCE", "--out", str(out)]
+        words += [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+        return shlex.join(words)
 
     def require_same(self, other: "StoreMeta", path: Path, other_is: str) -> None:
         """Refuse to mix features: FeatureMismatch with both descriptions and what differs."""
