@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def demo(out: Path = Path("demo"), steps: int = 400, slots: int = 11, seed: int = 0) -> None:
+def demo(out: Path = Path("demo"), steps: int = 300, slots: int = 11, seed: int = 0) -> None:
     """Extract, train, score and show, offline, on the embedded scenes with the embedded backbone.
 
     Args:

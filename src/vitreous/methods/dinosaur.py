@@ -25,12 +25,16 @@ from vitreous.types import Batch, SlotOutput
 
 @dataclass(frozen=True)
 class DINOSAURConfig:
-    """The paper's numbers are 256 wide slots, 3 iterations and three decoder layers of 1024 (MOVi) or 2048."""
+    """The paper's numbers are 256 wide slots, 3 iterations and three decoder layers of 1024 (MOVi) or 2048.
+
+    From the warm start a narrow decoder keeps the masks better: on the embedded scenes, 400 steps, widths 32 and 256
+    reach mBO 0.46 and 0.32 at FG-ARI 0.65 and 0.60 (one seed each; 0.62 to 0.65 over two seeds at width 32).
+    """
 
     slots: int = 11  # objects + background
     slot_dim: int = 256
     iterations: int = 3
-    decoder_width: int = 256
+    decoder_width: int = 32
     decoder_layers: int = 3
     start: Literal["warm", "gaussian"] = "warm"
     masks: Literal["attention", "decoder"] = "attention"
