@@ -25,7 +25,7 @@ def test_a_run_is_trained_saved_and_explains_itself(blobs_store, tmp_path):
         blobs_store(), tmp_path / "run", Training(steps=150, batch_size=4, lr=5e-3), SMALL | dict(decoder_width=32)
     )
     history = read_history(run.folder)
-    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    assert history["loss"][-1] < 0.9 * history["loss"][0]
     assert {p.name for p in run.folder.iterdir()} == {
         "recipe.yaml",
         "model.safetensors",
