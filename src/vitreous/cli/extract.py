@@ -22,6 +22,11 @@ def extract_features(
     keep_side: int = 1024,
     workers: int | None = None,
     commit_rows: int = 512,
+    frames_as_video: Literal["auto", "never", "always"] = "auto",
+    stride: int = 1,
+    max_pixels: int = 100_000_000,
+    grey_bits: int = 16,
+    void: int | None = None,
 ) -> None:
     """Run a frozen backbone over pictures and videos once and keep its features, with the pictures and ids.
 
@@ -45,12 +50,18 @@ def extract_features(
         keep_side: Longest side of the stored pictures, in pixels.
         workers: Threads that read pictures; default: one per core, at most 8.
         commit_rows: Rows become safe in groups of this size, or after 10 seconds.
+        frames_as_video: Whether a sub-folder of numbered pictures is a video; auto goes by names and sizes.
+        stride: Take every n-th frame of videos.
+        max_pixels: Larger pictures are refused before they are decoded.
+        grey_bits: White in 16-bit grey pictures is 2**grey_bits - 1; many microscopes write 12.
+        void: One more id that marks pixels not to score.
     """
     from vitreous.backbones import load_backbone
-    from vitreous.data import open_source
+    from vitreous.data import Reading, open_source
     from vitreous.features.extract import extract
 
-    data = open_source(source, on_error=on_error, split=split)
+    reading = Reading(frames_as_video, stride, max_pixels, grey_bits, void)
+    data = open_source(source, on_error, split, None if reading == Reading() else reading)
     model = load_backbone(backbone, layer=layer, facet=facet, dtype=dtype, device=device)
     out = out or Path(f"{data.name.replace('/', '-')}-{model.name.replace('/', '--')}.lance")
     store = extract(
