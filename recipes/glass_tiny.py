@@ -96,7 +96,10 @@ def gather(folder: Path, size: int, cache: Path) -> tuple[Tensor, Tensor]:
 def view(pictures: Tensor, segments: Tensor, side: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
     """One augmented view: crop, turn a little, flip, another light. Float [b 3 side side] in [0, 1] and labels."""
     b, dtype = len(pictures), torch.float32
-    rand = lambda *shape: torch.rand(*shape, generator=draw)  # noqa: E731
+
+    def rand(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=draw)
+
     zoom = 1 - 0.5 * rand(b)  # side of the crop, as a share of the picture's
     aspect = torch.exp(0.3 * (rand(b) - 0.5))
     angle = 0.5 * (rand(b) - 0.5)
