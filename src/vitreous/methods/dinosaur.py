@@ -27,8 +27,8 @@ from vitreous.types import Batch, SlotOutput
 class DINOSAURConfig:
     """The paper's numbers are 256 wide slots, 3 iterations and three decoder layers of 1024 (MOVi) or 2048.
 
-    From the warm start a narrow decoder keeps the masks better: on the embedded scenes, 400 steps, widths 32 and 256
-    reach mBO 0.46 and 0.32 at FG-ARI 0.65 and 0.60 (one seed each; 0.62 to 0.65 over two seeds at width 32).
+    From the warm start a narrow decoder keeps the masks: widths 32 and 256 reach mBO 0.43 and 0.35 at equal FG-ARI
+    (benchmarks/warm_start.py, one seed).
     """
 
     slots: int = 11  # objects + background
