@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, one_hot
 
 
-def superpixels(picture: UInt8[np.ndarray, "y x 3"], scale: float = 2000) -> Int[np.ndarray, "y x"]:
+def superpixels(
+    picture: UInt8[np.ndarray, "y x 3"], scale: float = 2000, chroma: float = 3.0
+) -> Int[np.ndarray, "y x"]:
     """Felzenszwalb & Huttenlocher 2004 on the smoothed picture: 5x5 median, Lab with chroma weighted 3:1.
 
     Chroma counts more because shading and shadows move lightness only.
     """
     smooth = np.asarray(Image.fromarray(picture).filter(ImageFilter.MedianFilter(5)))
-    lab = rgb2lab(smooth) * (1.0, 3.0, 3.0) / 100
+    lab = rgb2lab(smooth) * (1.0, chroma, chroma) / 100
     return felzenszwalb(lab, scale=scale, sigma=0.5, min_size=20)
 
 
