@@ -55,7 +55,7 @@ class RawColours:
     name, patch_size, dim = "raw colours", 8, 3
 
     def describe(self) -> dict:
-        return {"name": self.name}
+        return {"name": self.name, "dim": self.dim, "patch_size": self.patch_size}
 
     def size_for(self, grid: tuple[int, int]) -> tuple[int, int]:
         return grid[0] * self.patch_size, grid[1] * self.patch_size
@@ -154,7 +154,7 @@ def probe(store: FeatureStore) -> dict[str, str]:
     found = grouped(store, kmeans, len(store))
     small = store.grid[0] * store.grid[1] <= 256
     row = {
-        "position": f"{store.stats().position_share:.3f}",
+        "position": f"{store.stats.position_share:.3f}",
         "kmeans_fg_ari": spread(found["fg_ari"]),
         "kmeans_ari": spread(found["ari"]),
         "spectral_fg_ari": spread(grouped(store, spectral, SPECTRAL)["fg_ari"]) if small else "",

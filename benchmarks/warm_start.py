@@ -3,7 +3,7 @@
     python benchmarks/warm_start.py                    widths of the decoder and learning rates, 300 steps, seed 0
     python benchmarks/warm_start.py --steps 600 --seed 1
 
-Prints CSV: means over the 50 test scenes, none of which was trained on, at full resolution.
+Prints CSV: means over the 51 test scenes, none of which was trained on, at full resolution.
 """
 
 import argparse
