@@ -209,10 +209,7 @@ def build(settings: Settings) -> Dinov2Model:
 
 
 def optimisers(net: Dinov2Model, settings: Settings) -> list[torch.optim.Optimizer]:
-    """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for the rest.
-
-    At equal pictures Muon is worth several times its extra 20 % per step: docs/glass_tiny.md.
-    """
+    """Muon (Jordan et al. 2024; it learns from fewer pictures) for the matrices of the blocks, AdamW for the rest."""
     blocks = {n for n, p in net.named_parameters() if p.ndim == 2 and n.startswith("encoder")}
     matrices = [p for n, p in net.named_parameters() if n in blocks]
     rest = [p for n, p in net.named_parameters() if n not in blocks]

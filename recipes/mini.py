@@ -1,6 +1,6 @@
 """Make the scenes and clips inside the package: metal, rubber and mixed, stills and videos.
 
-    python recipes/mini.py --out src/vitreous/data/mini
+    python recipes/mini.py src/vitreous/data/mini
 
 Some three minutes on two cores. Depth maps are left out: two thirds of the size, and nothing here needs them.
 """
@@ -15,7 +15,7 @@ from vitreous.cli.render import render
 
 MATERIALS = ("metal", "rubber", "mixed")
 SEEDS = {"train": 7, "test": 8}
-STILLS = {"train": 60, "test": 17}  # of each material
+STILLS = {"train": 50, "test": 17}  # of each material
 CLIPS = {"train": 2, "test": 1}
 
 
