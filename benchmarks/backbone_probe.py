@@ -87,7 +87,7 @@ def patch_ids(ids: np.ndarray, grid: tuple[int, int]) -> Tensor:
 
 
 def scenes(store: FeatureStore) -> Iterator[tuple[Tensor, Tensor, int]]:
-    """Features [n d] as they are, ids of the patches [n], row; rows that are views of others left out."""
+    """Features [n d] as they are, ids of the patches [n], row."""
     for start in range(0, len(store), 16):
         rows = range(start, min(len(store), start + 16))
         for row, features in zip(rows, store.batch(list(rows)), strict=True):

@@ -14,7 +14,7 @@ from torch.nn.functional import adaptive_avg_pool2d, one_hot
 def superpixels(
     picture: UInt8[np.ndarray, "y x 3"], scale: float = 2000, chroma: float = 3.0
 ) -> Int[np.ndarray, "y x"]:
-    """Felzenszwalb & Huttenlocher 2004 on the smoothed picture: 5x5 median, Lab with chroma weighted 3:1.
+    """Felzenszwalb & Huttenlocher 2004 on the smoothed picture: 5x5 median, Lab with chroma weighted `chroma`:1.
 
     Chroma counts more because shading and shadows move lightness only.
     """
