@@ -1,7 +1,10 @@
+import pytest
 import torch
+from sklearn.cluster import AgglomerativeClustering
+from sklearn.metrics import adjusted_rand_score
 from torch.testing import assert_close
 
-from vitreous.blocks.initial import FarthestPatches, SharedGaussian
+from vitreous.blocks.initial import PatchGroups, SharedGaussian
 
 
 def test_shared_gaussian_equals_the_references(golden):
@@ -21,22 +24,56 @@ def test_shared_gaussian_draws_in_evaluation_too():
     assert (start(x) - start(x)).abs().max() > 0.1
 
 
-def test_farthest_patches_picks_one_of_each_cluster():
-    centres = 10 * torch.eye(5)
-    x = centres.repeat_interleave(6, 0) + 0.1 * torch.randn(30, 5, generator=torch.Generator().manual_seed(0))
-    for training in (True, False):
-        picked = FarthestPatches(5).train(training)(x[None].repeat(3, 1, 1))
-        assert (torch.cdist(picked, centres).argmin(2).sort(1).values == torch.arange(5)).all()
+def clusters(spread: float = 0.1) -> torch.Tensor:
+    """Five groups of 10, 8, 6, 4, 2 patches around axes, shuffled alike in three pictures."""
+    draw = torch.Generator().manual_seed(0)
+    which = torch.arange(5).repeat_interleave(torch.tensor([10, 8, 6, 4, 2]))
+    x = 10 * torch.eye(5)[which] + spread * torch.randn(30, 5, generator=draw)
+    return x[torch.randperm(30, generator=draw)].repeat(3, 1, 1)
 
 
-def test_farthest_patches_is_the_same_every_time_at_test_and_not_while_training():
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("slots", [5, 9])
+def test_groups_are_as_many_as_there_are_and_the_largest_is_first(slots, training):
+    groups = PatchGroups(slots).train(training)(clusters())
+    assert groups.sum(-1).tolist() == [[10.0, 8.0, 6.0, 4.0, 2.0] + [0.0] * (slots - 5)] * 3
+    assert (groups.sum(1) == 1).all()
+    assert (groups[:, :5] @ clusters() / groups[:, :5].sum(-1, keepdim=True)).round().unique().tolist() == [0, 10]
+
+
+def test_fewer_slots_than_groups_merges_what_is_most_alike():
+    x = torch.tensor([[1.0, 0, 0], [1, 0.5, 0], [0, 0, 1], [0, 0, 1]])[None]
+    groups = PatchGroups(2, merge=0.0).eval()(x)[0]
+    assert (groups.argmax(0) == groups.argmax(0)[0]).tolist() == [True, True, False, False]
+
+
+def test_merging_is_average_linkage_as_in_scikit_learn():
+    x = torch.randn(5, 20, 6, generator=torch.Generator().manual_seed(0)) + 1.0
+    for merge in (0.2, 0.5, 0.8):
+        groups = PatchGroups(20, candidates=20, merge=merge).eval()(x)
+        for found, patches in zip(groups, x, strict=True):
+            true = AgglomerativeClustering(None, metric="cosine", linkage="average", distance_threshold=merge).fit(
+                patches.numpy()
+            )
+            assert adjusted_rand_score(true.labels_, found.argmax(0).numpy()) == 1
+
+
+def test_groups_do_not_care_about_scale_and_order():
+    x = clusters(spread=3.0)
+    start = PatchGroups(4).eval()
+    assert_close(start(1000.0 * x), start(x), atol=0, rtol=0)
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(1))
+    assert_close(start(x[:, order]), start(x)[..., order], atol=0, rtol=0)
+
+
+def test_groups_are_the_same_every_time_at_test_and_not_while_training():
     x = torch.randn(4, 50, 8, generator=torch.Generator().manual_seed(0))
-    start = FarthestPatches(3)
+    start = PatchGroups(3)
     assert_close(start.eval()(x), start(x), atol=0, rtol=0)
     start.train()
     assert any((start(x) - start(x)).abs().max() > 0 for _ in range(5))
 
 
-def test_more_slots_than_patches_repeats_some():
-    x = torch.randn(1, 2, 4)
-    assert FarthestPatches(5).eval()(x).shape == (1, 5, 4)
+@pytest.mark.parametrize("x", [torch.ones(1, 6, 4), torch.zeros(1, 6, 4), torch.randn(1, 1, 4)])
+def test_patches_that_are_all_alike_are_one_group(x):
+    assert PatchGroups(3).eval()(x).sum(-1).tolist() == [[float(x.shape[1]), 0.0, 0.0]]

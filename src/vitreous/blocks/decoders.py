@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
@@ -33,9 +33,13 @@ class PatchMLP(nn.Module):
         self.first, *rest = (nn.Linear(a, b) for a, b in pairwise(sizes))
         self.rest = nn.ModuleList(rest)
 
-    def forward(self, slots: Float[Tensor, "b k s"]) -> Rebuilt:
+    def forward(self, slots: Float[Tensor, "b k s"], keep: Bool[Tensor, "b k"] | None = None) -> Rebuilt:
+        """Rebuild the features. Slots that `keep` leaves out paint nothing."""
         x = self.first(slots)[:, :, None] + linear(self.position, self.first.weight)[:, None]  # b k n hidden
         for layer in self.rest:
             x = layer(relu(x))
-        masks = x[..., -1].softmax(dim=1)
+        logits = x[..., -1]
+        if keep is not None:
+            logits = logits.masked_fill(~keep[..., None], -torch.inf)
+        masks = logits.softmax(dim=1)
         return Rebuilt(torch.einsum("bkn,bknd->bnd", masks, x[..., :-1]), masks)

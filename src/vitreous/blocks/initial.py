@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import normalize, one_hot
 
 
 class SharedGaussian(nn.Module):
@@ -27,29 +28,61 @@ class SharedGaussian(nn.Module):
         return self.mean + noise * self.log_std.exp()
 
 
-class FarthestPatches(nn.Module):
-    """Slots start as patches that lie far apart: the warm start (ours).
+class PatchGroups(nn.Module):
+    """Slots start as groups of like patches, as many as there are: the warm start (ours).
 
-    The first patch is the one nearest to the mean, each next one the patch farthest from all picked so far. While
-    training, the first patch is drawn at random, so that the model meets many starts; at test nothing is random.
-    Source of the idea: Gonzalez 1985 (farthest-first traversal), as k-means is usually started.
+    Patches that lie far apart are picked (`candidates`; farthest-first traversal, Gonzalez 1985), every patch joins the
+    most alike, and the two groups that are most alike on average are merged (average linkage, Sokal & Michener 1958),
+    while there are more than `slots` or their mean cosine distance is below `merge`. Like is the cosine between frozen
+    features, so training cannot spoil it. The first pick is the patch nearest to the mean, or, while training, any
+    patch, so that the model meets many starts; at test nothing is random.
+
+    merge  in [0, 2]; 0 merges only to come down to `slots`
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, candidates: int = 24, merge: float = 0.3) -> None:
         super().__init__()
-        self.slots = slots
+        self.slots, self.candidates, self.merge = slots, max(slots, candidates), merge
 
-    def forward(self, features: Float[Tensor, "b n s"]) -> Float[Tensor, "b k s"]:
-        """Pick `slots` of the patches; with fewer patches than slots some are picked twice. No gradient."""
-        x = features.detach().float()
+    @torch.no_grad()
+    def forward(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b k n"]:
+        """One row of 0 and 1 per group, the largest first; rows of zeros where a picture has fewer than `slots`."""
+        x = normalize(features.float(), dim=-1)
+        groups = self.nearest(x, self.pick(x))
+        size = groups.sum(-1)
+        mean = groups @ x / size.clamp(min=1)[..., None]  # dot products of these are mean cosines
+        rows, names = torch.arange(len(x), device=x.device), torch.arange(groups.shape[1], device=x.device)
+        for _ in range(groups.shape[1] - 1):
+            there = size > 0
+            pairs = there[:, :, None] & there[:, None] & (names[:, None] < names)
+            alike, pair = (mean @ mean.mT).masked_fill(~pairs, -torch.inf).flatten(1).max(1)
+            due = (there.sum(1) > self.slots) | (alike > 1 - self.merge)
+            if not due.any():
+                break
+            row, one, other = rows[due], pair[due] // len(names), pair[due] % len(names)
+            both = size[row, one] + size[row, other]
+            mean[row, one] = (mean[row, one] * size[row, one, None] + mean[row, other] * size[row, other, None]) / both[
+                :, None
+            ]
+            size[row, one], size[row, other] = both, 0
+            groups[row, one] += groups[row, other]
+            groups[row, other] = 0
+        return groups[rows[:, None], size.argsort(dim=1, descending=True, stable=True)[:, : self.slots]]
+
+    def pick(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b c d"]:
+        """Candidates, far apart. With fewer patches than candidates some are picked twice."""
+        rows = torch.arange(len(x), device=x.device)
         if self.training:
             pick = torch.randint(x.shape[1], (len(x),), device=x.device)
         else:
             pick = (x - x.mean(1, keepdim=True)).square().sum(2).argmin(1)
-        rows = torch.arange(len(x), device=x.device)
-        picked, nearest = [pick], torch.full(x.shape[:2], torch.inf, device=x.device)
-        for _ in range(self.slots - 1):
-            nearest = torch.minimum(nearest, (x - x[rows, pick][:, None]).square().sum(2))
-            pick = nearest.argmax(1)
-            picked.append(pick)
-        return features.detach()[rows[:, None], torch.stack(picked, dim=1)]
+        picked, nearest = [x[rows, pick]], torch.full(x.shape[:2], torch.inf, device=x.device)
+        for _ in range(self.candidates - 1):
+            nearest = torch.minimum(nearest, (x - picked[-1][:, None]).square().sum(2))
+            picked.append(x[rows, nearest.argmax(1)])
+        return torch.stack(picked, dim=1)
+
+    @staticmethod
+    def nearest(x: Float[Tensor, "b n d"], picked: Float[Tensor, "b c d"]) -> Float[Tensor, "b c n"]:
+        """1 where a patch is most like a pick; the first of equals."""
+        return one_hot((x @ picked.mT).argmax(2), picked.shape[1]).mT.float()

@@ -127,15 +127,16 @@ class SlotAttention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     @torch.no_grad()
-    def start_as_kmeans(self) -> "SlotAttention":
+    def start_as_kmeans(self, temperature: float = 1.0) -> "SlotAttention":
         """Make the module soft k-means at step 0: identity projections, zero-started MLP. Needs gru=False, d = s.
 
-        Every later change of the weights is then an improvement on k-means, or training undoes it.
+        temperature divides the logits. Every later change of the weights is then an improvement on k-means, or training undoes it.
         """
         if self.gru is not None or self.to_key.in_features != self.to_key.out_features:
             raise ValueError("start_as_kmeans needs gru=False and features as wide as the slots")
         for layer in (self.to_key, self.to_value, self.to_query):
             nn.init.eye_(layer.weight)
+        self.to_query.weight /= temperature
         if self.mlp is not None:
             nn.init.zeros_(self.mlp.fc2.weight)
             nn.init.zeros_(self.mlp.fc2.bias)

@@ -3,21 +3,22 @@
 Paper     Seitzer et al., "Bridging the Gap to Real-World Object-Centric Learning", ICLR 2023, arXiv:2209.14860.
 Built     slot attention on frozen features; the patch-MLP decoder.
 Left out  the autoregressive decoder.
-Differs   start="warm" (ours, the default): the projection is orthogonal, slot attention starts as soft k-means from
-          patches that lie far apart, and there is no GRU; masks then come from the attention, which is sharper than
-          the decoder's mixture. centre=True (ours): the mean of a picture's patches is taken off first and given back
-          to what is rebuilt, since what all patches share tells no object from another. start="gaussian",
+Differs   start="warm" (ours, the default): slots start as groups of like patches, as many as there are, the projection
+          is orthogonal, slot attention starts as soft k-means, and there is no GRU; masks then come from the
+          attention, which is sharper than the decoder's mixture. centre=True (ours): slots need not rebuild the mean
+          of a picture's patches, since what all patches share tells no object from another. start="gaussian",
           masks="decoder", centre=False are the paper's own.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from vitreous.blocks.decoders import PatchMLP
-from vitreous.blocks.initial import FarthestPatches, SharedGaussian
+from vitreous.blocks.initial import PatchGroups, SharedGaussian
 from vitreous.blocks.slot_attention import SlotAttention
 from vitreous.methods.base import Method
 from vitreous.types import Batch, SlotOutput
@@ -27,8 +28,8 @@ from vitreous.types import Batch, SlotOutput
 class DINOSAURConfig:
     """The paper's numbers are 256 wide slots, 3 iterations and three decoder layers of 1024 (MOVi) or 2048.
 
-    From the warm start a narrow decoder keeps the masks: widths 32 and 256 reach mBO 0.63 and 0.57 at equal FG-ARI
-    (benchmarks/warm_start.py, one seed).
+    candidates, merge  of the warm start: see PatchGroups
+    temperature        divides the logits of slot attention at step 0 of the warm start
     """
 
     slots: int = 11  # objects + background
@@ -39,6 +40,9 @@ class DINOSAURConfig:
     start: Literal["warm", "gaussian"] = "warm"
     masks: Literal["attention", "decoder"] = "attention"
     centre: bool = True
+    candidates: int = 24
+    merge: float = 0.3
+    temperature: float = 0.5
 
 
 class DINOSAUR(Method):
@@ -51,8 +55,10 @@ class DINOSAUR(Method):
         if config.start == "warm":
             self.project = nn.Linear(feature_dim, width, bias=False)
             nn.init.orthogonal_(self.project.weight)
-            self.start = FarthestPatches(config.slots)
-            self.group = SlotAttention(width, width, iterations=config.iterations, gru=False).start_as_kmeans()
+            self.start = PatchGroups(config.slots, config.candidates, config.merge)
+            self.group = SlotAttention(width, width, iterations=config.iterations, gru=False).start_as_kmeans(
+                config.temperature
+            )
         else:
             norm, inner = nn.LayerNorm(feature_dim), nn.Linear(feature_dim, feature_dim)
             self.project = nn.Sequential(norm, inner, nn.ReLU(), nn.Linear(feature_dim, width))
@@ -65,9 +71,10 @@ class DINOSAUR(Method):
         clips, (h, w) = batch.features.shape[:2], self.grid
         features = batch.features.flatten(0, 1).flatten(1, 2)  # frames are independent here: (b t) n d
         shared = features.mean(1, keepdim=True) * self.config.centre
-        x = self.project(features - shared)
-        slots, attention = self.group(x, self.start(x))
-        rebuilt, masks = self.decode(slots)
+        x = self.project(features)
+        first, keep = self.begin(features, x)
+        slots, attention = self.group(x, first, keep=keep)
+        rebuilt, masks = self.decode(slots, keep)
         if self.config.masks == "attention":
             masks = attention[:, -1]
         return SlotOutput(
@@ -76,6 +83,16 @@ class DINOSAUR(Method):
             rebuilt=(rebuilt + shared).unflatten(1, (h, w)).unflatten(0, clips),
             attention=attention.unflatten(-1, (h, w)).unflatten(0, clips),
         )
+
+    def begin(
+        self, features: Float[Tensor, "b n d"], x: Float[Tensor, "b n s"]
+    ) -> tuple[Float[Tensor, "b k s"], Bool[Tensor, "b k"] | None]:
+        """Initial slots, and which of them there are."""
+        if isinstance(self.start, SharedGaussian):
+            return self.start(x), None
+        groups = self.start(features)
+        size = groups.sum(-1, keepdim=True)
+        return groups @ x / size.clamp(min=1), size[..., 0] > 0
 
     def loss(self, out: SlotOutput, batch: Batch) -> dict[str, Tensor]:
         return {"rebuild": mse_loss(out.rebuilt, batch.features)}
