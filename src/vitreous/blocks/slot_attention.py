@@ -130,7 +130,8 @@ class SlotAttention(nn.Module):
     def start_as_kmeans(self, temperature: float = 1.0) -> "SlotAttention":
         """Make the module soft k-means at step 0: identity projections, zero-started MLP. Needs gru=False, d = s.
 
-        temperature divides the logits. Every later change of the weights is then an improvement on k-means, or training undoes it.
+        temperature divides the logits. Every later change of the weights is then an improvement on k-means, or
+        training undoes it.
         """
         if self.gru is not None or self.to_key.in_features != self.to_key.out_features:
             raise ValueError("start_as_kmeans needs gru=False and features as wide as the slots")
