@@ -32,6 +32,12 @@ def test_a_run_is_scored_beside_rows_that_learn_nothing(run, blobs_store):
     assert "dinosaur (4 slots)" in print_table(table)
 
 
+def test_refined_masks_are_rows_of_their_own(run, blobs_store):
+    table = score(run, blobs_store(clips=6, seed=1), refine=True)
+    assert list(table)[:3] == ["dinosaur (4 slots)", "dinosaur (4 slots), refined", "k-means, true number"]
+    assert table["dinosaur (4 slots), refined"]["mbo"].mean > 0.9  # plain colours with sharp edges
+
+
 def test_scoring_on_the_training_data_is_refused(run, blobs_store):
     with pytest.raises(RunError, match="(?s)the very data.*--on-training-data"):
         score(run, blobs_store())
@@ -50,5 +56,5 @@ def test_the_result_sheet_shows_picture_features_truth_and_slots(run, blobs_stor
 
     path = result_sheet(run, blobs_store(clips=6, seed=1), tmp_path / "sheet.png", rows=[0, 5])
     page = np.asarray(Image.open(path))
-    assert page.shape == (22 + 2 * 198 + 6, 4 * 198 + 6, 3)
+    assert page.shape == (22 + 2 * 198 + 6, 5 * 198 + 6, 3)
     assert (page[30:, 2 * 198 + 6 : 3 * 198] != page[30:, 3 * 198 + 6 : 4 * 198]).any()

@@ -32,14 +32,14 @@ def demo(out: Path = Path("demo"), steps: int = 300, slots: int = 11, seed: int 
         training = Training(steps=steps, seed=seed)
         run = fit(train, out / f"run_{slots}_{steps}_{seed}", "dinosaur", {"slots": slots}, training)
     with timed("score", spent):
-        table = score(run, test)
+        table = score(run, test, refine=True)
     with timed("pictures", spent):
         picture = result_sheet(run, test, run.folder / "result.png")
     print(f"\n{len(test)} scenes that were never trained on; mean and 95 % interval over scenes:\n")
     print(print_table(table))
     print("\nTime: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in spent.items()))
     print(f"\nLook at  {picture}\n         {run.folder / 'training_history.png'}")
-    print(f"Your own pictures:  vitreous segment {run.folder} PICTURES --out masks")
+    print(f"Your own pictures:  vitreous segment {run.folder} PICTURES --refine true --out masks")
 
 
 @contextmanager

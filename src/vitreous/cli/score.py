@@ -3,13 +3,14 @@
 from pathlib import Path
 
 
-def score(run: Path, store: Path, baselines: bool = True, on_training_data: bool = False) -> None:
+def score(run: Path, store: Path, baselines: bool = True, refine: bool = False, on_training_data: bool = False) -> None:
     """Score a run against the ids in a store: ARI, FG-ARI, mBO, mIoU with 95 % intervals.
 
     Args:
         run: Folder written by `vitreous train`.
         store: Feature store of pictures with ids that the run was not trained on.
         baselines: Also score k-means on the same features, superpixels, and the ceiling of the grid.
+        refine: Add rows with masks whose borders follow the edges of the pictures.
         on_training_data: Allow the very data that the run was trained on.
     """
     from vitreous.features.store import FeatureStore
@@ -19,6 +20,7 @@ def score(run: Path, store: Path, baselines: bool = True, on_training_data: bool
     from vitreous.runs import Run
 
     loaded, features = Run.load(run), FeatureStore(store)
-    print(print_table(score_run(loaded, features, baselines=baselines, on_training_data=on_training_data)))
+    table = score_run(loaded, features, baselines=baselines, refine=refine, on_training_data=on_training_data)
+    print(print_table(table))
     print(run / "scores.json")
     print(result_sheet(loaded, features, run / "result.png"))

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -93,7 +93,7 @@ def extract(
         keep_side=keep_side,
         source=describe_source(source),
         planned=0,
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         made_with=made_with(),
     )
     look = Look(backbone.size_for(grid), grid, backbone.patch_size, fit, keep_side)

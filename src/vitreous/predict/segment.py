@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -18,6 +18,8 @@ from vitreous.features.store import FeatureStore
 from vitreous.runs import Run
 from vitreous.types import Batch, Frame, Segmentation, SlotOutput, Source
 
+REACH, EDGE = 1.5, 1e-3  # of the guided filter: radius in patches; variance of colour that counts as an edge
+
 
 def to_pixels(masks: Float[Tensor, "t k h w"], size: tuple[int, int]) -> Segmentation:
     """Masks of patches -> owners of pixels: bilinear on the shares first, the decision last.
@@ -25,6 +27,27 @@ def to_pixels(masks: Float[Tensor, "t k h w"], size: tuple[int, int]) -> Segment
     The other order, deciding per patch and enlarging labels, gives stairs; labels are never interpolated.
     """
     shares = interpolate(masks.float(), size=size, mode="bilinear", align_corners=False)
+    return Segmentation(labels=shares.argmax(1), shares=shares)
+
+
+def refine(masks: Float[Tensor, "t k h w"], pictures: UInt8[np.ndarray, "t y x 3"], edge: float = EDGE) -> Segmentation:
+    """Masks of patches -> owners of pixels whose borders follow the edges of the picture.
+
+    A guided filter (He et al. 2010; kornia) explains the enlarged shares by the colours around each pixel, in windows
+    of three patches a side; so a patch that covers a border is divided where the colour changes.
+
+    edge  variance of colours in [0, 1] below which a window counts as plain: larger follows fewer edges
+    """
+    from kornia.filters import guided_blur  # a second to import
+
+    size = (pictures.shape[1], pictures.shape[2])
+    patch = max(size[0] / masks.shape[2], size[1] / masks.shape[3])
+    shares = to_pixels(masks, size).shares
+    assert shares is not None
+    guide = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(shares) / 255
+    reach, coarse = 2 * round(REACH * patch) + 1, max(1, int(patch / 4))  # coefficients of patches / 4 are fine enough
+    shares = guided_blur(guide, shares, reach, edge, "replicate", subsample=coarse, separable=True).clamp(0, 1)
+    shares = shares / shares.sum(1, keepdim=True).clamp(min=1e-6)
     return Segmentation(labels=shares.argmax(1), shares=shares)
 
 
@@ -78,9 +101,13 @@ class Segmented:
 
 
 class Segmenter:
-    """Pictures -> segmentations with a run: loads the run's own backbone and statistics once."""
+    """Pictures -> segmentations with a run: loads the run's own backbone and statistics once.
 
-    def __init__(self, folder: Path | str, device: str = "auto") -> None:
+    refine  let borders follow the edges of the picture
+    """
+
+    def __init__(self, folder: Path | str, device: str = "auto", *, refine: bool = False) -> None:
+        self.refine = refine
         self.run = Run.load(folder)
         self.backbone: Backbone = load_described(self.run.recipe.backbone, device=device)
         self.preprocess = Preprocess(self.backbone.size_for(self.run.recipe.grid), self.run.recipe.fit)
@@ -92,9 +119,14 @@ class Segmenter:
         images = torch.from_numpy(np.stack([self.preprocess.resize(s.image) for s in seen]))
         masks = find_slots(self.run, self.standardise(self.backbone(images[:, None])[:, 0])[:, None]).masks
         return [
-            Segmented(name, view.image, to_pixels(mask, (view.image.shape[0], view.image.shape[1])))
+            Segmented(name, view.image, self.pixels(mask, view.image))
             for name, view, mask in zip(names, seen, masks, strict=True)
         ]
+
+    def pixels(self, mask: Float[Tensor, "1 k h w"], picture: UInt8[np.ndarray, "y x 3"]) -> Segmentation:
+        if self.refine:
+            return refine(mask, picture[None])
+        return to_pixels(mask, (picture.shape[0], picture.shape[1]))
 
     def source(self, source: Source, batch_size: int = 8) -> Iterator[Segmented]:
         """All frames of a source, a few at a time, so that a long video never lies in memory."""

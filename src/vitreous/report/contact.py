@@ -6,13 +6,15 @@ import numpy as np
 
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
-from vitreous.predict.segment import check_store, find_slots, to_pixels
+from vitreous.predict.segment import check_store, find_slots, refine, to_pixels
 from vitreous.report.pictures import overlay, paint, principal_colours, save, sheet
 from vitreous.runs import Run
 
 
 def result_sheet(run: Run, store: FeatureStore, path: Path, rows: list[int] | None = None) -> Path:
-    """Input, principal components of the patch features, truth (where known) and slots of eight rows of a store."""
+    """Input, principal components of the patch features, truth (where known), slots of eight rows of a store, as
+    they are and with borders that follow the picture's edges.
+    """
     check_store(run, store)
     rows = rows if rows is not None else spread(len(store), 8)
     standardised = Standardiser.from_state(run.statistics)(store.batch(rows))
@@ -24,8 +26,10 @@ def result_sheet(run: Run, store: FeatureStore, path: Path, rows: list[int] | No
     ]
     if all(f.ids is not None for f in frames):
         columns.append(("truth", [paint(f.ids) for f in frames if f.ids is not None]))
-    found = [to_pixels(m, f.image.shape[:2]).labels[0].numpy() for f, m in zip(frames, masks, strict=True)]
-    columns.append(("slots", [overlay(f.image, labels) for f, labels in zip(frames, found, strict=True)]))
+    plain = [to_pixels(m, (f.image.shape[0], f.image.shape[1])) for f, m in zip(frames, masks, strict=True)]
+    refined = [refine(m, f.image[None]) for f, m in zip(frames, masks, strict=True)]
+    for title, found in (("slots", plain), ("slots, refined", refined)):
+        columns.append((title, [overlay(f.image, s.labels[0].numpy()) for f, s in zip(frames, found, strict=True)]))
     return save(sheet(columns), path)
 
 
