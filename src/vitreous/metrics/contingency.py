@@ -1,28 +1,85 @@
-"""The one table that ARI and IoU are made of: how many points each pair of labels shares."""
+"""The one table that ARI and IoU are made of: how many points each pair of segments shares."""
+
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
+
+WIDEST = 256  # labels further apart than this are renumbered: a table of all between them would be mostly empty
+Truth = Int[Tensor, "b *points"] | Bool[Tensor, "b c *points"]  # labels, or masks: see `contingency`
+
+
+@dataclass(frozen=True)
+class Contingency:
+    """Points per predicted segment (row) and true segment (column) of each sample; int64, exact.
+
+    shared       points of each pair
+    area         points of each predicted segment, among them those of the true segment `ignore`
+    pred_labels  label of each row; -1 ("nothing decided") is a segment of its own
+    true_labels  label of each column; never `ignore`, never negative. A sample may have no point of a row or column
+    """
+
+    shared: Int[Tensor, "b p q"]
+    area: Int[Tensor, "b p"]
+    pred_labels: Int[Tensor, " p"]
+    true_labels: Int[Tensor, " q"]
 
 
 def contingency(
-    pred: Int[Tensor, "b *points"], true: Int[Tensor, "b *points"], *, ignore: int | None = None
-) -> Int[Tensor, "b p q"]:
-    """Count points per pair (predicted, true label) for each sample; int64, exact.
+    pred: Int[Tensor, "b *points"],
+    true: Truth,
+    *,
+    ignore: int | None = None,
+) -> Contingency:
+    """Count the points that segments share. Labels may be any integers; `ignore` names a true one that does not score.
 
-    Points whose true label is negative or `ignore` do not count. Predicted labels may be any integers >= -1; -1
-    ("nothing decided") is a segment of its own, in the last row. Labels that no point has give empty rows or columns.
+    The truth comes as labels, a point with a negative one being left out of everything; or as masks, which may overlap
+    (a point counts once in each of its masks) and leave gaps (a point in none counts in the predicted areas only).
     """
-    pred, true = pred.flatten(1).long(), true.flatten(1).long()
-    b, n = pred.shape
-    if n == 0:
-        return torch.zeros(b, 1, 1, dtype=torch.int64, device=pred.device)
-    rows, columns = int(pred.max()) + 2, int(true.max()) + 1
-    columns = max(columns, 1)
-    keep = true >= 0
+    check(pred, true)
+    if pred.numel() == 0:
+        none = torch.zeros(len(pred), 1, 0, dtype=torch.int64, device=pred.device)
+        return Contingency(none, none.sum(2), none.new_tensor([-1]), none.new_empty(0))
+    if true.dtype == torch.bool:
+        return count_masks(pred, true, ignore)
+    pred, first_row, rows = numbered(pred.flatten(1).long())
+    true, first_column, columns = numbered(true.flatten(1).long())
+    b, p, q = len(pred), len(rows), len(columns)
+    start = torch.arange(b, device=pred.device) * (p * q) - first_row * q - first_column
+    cell = torch.add(true, pred, alpha=q).add_(start[:, None])
+    counts = torch.bincount(cell.flatten(), minlength=b * p * q).view(b, p, q)
+    scored = columns >= 0
+    area = counts[:, :, scored].sum(2)
     if ignore is not None:
-        keep &= true != ignore
-    pred = pred.where(pred >= 0, rows - 1)
-    sample = torch.arange(b, device=pred.device)[:, None].expand(b, n)
-    cell = (sample * rows + pred) * columns + true
-    return torch.bincount(cell[keep], minlength=b * rows * columns).view(b, rows, columns)
+        scored &= columns != ignore
+    return Contingency(counts[:, :, scored], area, rows, columns[scored])
+
+
+def count_masks(pred: Int[Tensor, "b *points"], masks: Bool[Tensor, "b c *points"], ignore: int | None) -> Contingency:
+    """The same where the truth is masks."""
+    pred, masks = pred.flatten(1), masks.flatten(2)
+    number = torch.arange(masks.shape[1], device=masks.device)[:, None]
+    each = contingency(
+        pred[:, None].expand_as(masks).flatten(1), torch.where(masks, number, -1).flatten(1), ignore=ignore
+    )
+    area = contingency(pred, torch.zeros_like(pred)).area
+    return Contingency(each.shared, area, each.pred_labels, each.true_labels)
+
+
+def numbered(labels: Int[Tensor, "b n"]) -> tuple[Int[Tensor, "b n"], int, Int[Tensor, " s"]]:
+    """Labels that lie close together, their lowest, and all there may be between lowest and highest."""
+    low, high = (int(value) for value in labels.aminmax())
+    if high - low < WIDEST:
+        return labels, low, torch.arange(low, high + 1, device=labels.device)
+    names, labels = labels.unique(return_inverse=True)
+    return labels, 0, names
+
+
+def check(pred: Tensor, true: Tensor) -> None:
+    """The same points in both, or a ValueError that names both shapes."""
+    masks = true.dtype == torch.bool
+    points = (true.shape[0], *true.shape[2 if masks else 1 :])
+    if pred.ndim < 2 or tuple(pred.shape) != points:
+        kind = "masks [samples, masks, points ...]" if masks else "labels [samples, points ...]"
+        raise ValueError(f"Predicted labels {list(pred.shape)} and true {kind} {list(true.shape)} do not match.")
