@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 if TYPE_CHECKING:  # torch is heavy: who reads pictures only does not pay for it
     from torch import Tensor
@@ -113,12 +113,17 @@ class SlotOutput:
     masks      share of each patch that each slot owns, in [0, 1], summing to 1 over k
     rebuilt    the features, rebuilt from the slots
     attention  of slot attention per iteration, summing to 1 over k; None where a method has none
+    keep       which slots there are; the others own nothing. None: all
+    state      what the method's `forward` needs to go on with the next frames of these clips, so that a long clip can
+               be seen chunk by chunk; None where frames do not know each other
     """
 
     slots: "Float[Tensor, 'b t k s']"
     masks: "Float[Tensor, 'b t k h w']"
     rebuilt: "Float[Tensor, 'b t h w d']"
     attention: "Float[Tensor, 'b t i k h w'] | None" = None
+    keep: "Bool[Tensor, 'b t k'] | None" = None
+    state: Any = None
 
 
 @dataclass(frozen=True)

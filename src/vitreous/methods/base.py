@@ -20,7 +20,8 @@ class Method(nn.Module):
         super().__init__()
         self.config, self.feature_dim, self.grid = config, feature_dim, grid
 
-    def forward(self, batch: Batch) -> SlotOutput:
+    def forward(self, batch: Batch, state: Any = None) -> SlotOutput:
+        """Find slots. `state`: of the output for the frames just before these; None where clips begin."""
         raise NotImplementedError
 
     def loss(self, out: SlotOutput, batch: Batch) -> dict[str, Tensor]:

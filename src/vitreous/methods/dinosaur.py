@@ -67,7 +67,7 @@ class DINOSAUR(Method):
         hidden = (config.decoder_width,) * config.decoder_layers
         self.decode = PatchMLP(width, feature_dim, grid[0] * grid[1], hidden)
 
-    def forward(self, batch: Batch) -> SlotOutput:
+    def forward(self, batch: Batch, state: None = None) -> SlotOutput:
         clips, (h, w) = batch.features.shape[:2], self.grid
         features = batch.features.flatten(0, 1).flatten(1, 2)  # frames are independent here: (b t) n d
         shared = features.mean(1, keepdim=True) * self.config.centre
@@ -82,6 +82,7 @@ class DINOSAUR(Method):
             masks=masks.unflatten(-1, (h, w)).unflatten(0, clips),
             rebuilt=(rebuilt + shared).unflatten(1, (h, w)).unflatten(0, clips),
             attention=attention.unflatten(-1, (h, w)).unflatten(0, clips),
+            keep=None if keep is None else keep.unflatten(0, clips),
         )
 
     def begin(
