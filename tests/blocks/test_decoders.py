@@ -219,6 +219,23 @@ def test_autoregressive_decoder_knows_of_a_patch_only_what_came_before(order):
     assert changed.tolist() == [False] * 6 + [True] * 6
 
 
+@pytest.mark.parametrize("order", range(9))
+def test_another_order_is_row_by_row_over_patches_that_were_moved(order):
+    torch.manual_seed(0)
+    how = dict(slot_dim=6, transformer=TransformerDecoder(8, layers=2, heads=2), grid=(3, 4), position=True)
+    decoder, moved, way = (
+        AutoregressiveDecoder(**how, orders=9),
+        AutoregressiveDecoder(**how),
+        patch_orders(3, 4)[order],
+    )
+    own = dict(begin=decoder.begin[[order]], position=decoder.position[:, way])  # positions belong to patches
+    moved.load_state_dict(decoder.state_dict() | own)
+    slots, target = torch.randn(2, 3, 6), torch.randn(2, 12, 8)
+    here, there = decoder(slots, target, order=order), moved(slots, target[:, way])
+    close(here.features[:, way], there.features)
+    close(here.masks[..., way], there.masks)
+
+
 def test_autoregressive_decoder_draws_an_order_in_training_and_goes_row_by_row_at_test():
     torch.manual_seed(0)
     decoder = AutoregressiveDecoder(6, TransformerDecoder(8, layers=1, heads=2), (3, 4), orders=9)
