@@ -8,6 +8,7 @@ from torch import Tensor
 
 WIDEST = 256  # labels further apart than this are renumbered: a table of all between them would be mostly empty
 Truth = Int[Tensor, "b *points"] | Bool[Tensor, "b c *points"]  # labels, or masks: see `contingency`
+CACHED = 1 << 19  # points counted at a time: 300 maps of 128 x 128 take a third of the time that they take at once
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,13 @@ def contingency(
     pred, first_row, rows = numbered(pred.flatten(1).long())
     true, first_column, columns = numbered(true.flatten(1).long())
     b, p, q = len(pred), len(rows), len(columns)
-    start = torch.arange(b, device=pred.device) * (p * q) - first_row * q - first_column
-    cell = torch.add(true, pred, alpha=q).add_(start[:, None])
-    counts = torch.bincount(cell.flatten(), minlength=b * p * q).view(b, p, q)
+    some = min(b, max(1, CACHED // pred.shape[1]))
+    start = torch.arange(some, device=pred.device)[:, None] * (p * q) - first_row * q - first_column
+    parts = [
+        torch.bincount(torch.add(j, i, alpha=q).add_(start[: len(i)]).flatten(), minlength=len(i) * p * q)
+        for i, j in zip(pred.split(some), true.split(some), strict=True)
+    ]
+    counts = torch.cat(parts).view(b, p, q)
     scored = columns >= 0
     area = counts[:, :, scored].sum(2)
     if ignore is not None:
