@@ -111,6 +111,12 @@ class Blobs:
 
 
 @pytest.fixture(scope="session")
+def blobs():
+    """The classes behind `blobs_store`: a source and a backbone."""
+    return Blobs, ColouredPatches
+
+
+@pytest.fixture(scope="session")
 def blobs_store(tmp_path_factory):
     """Stores of blobs on an 8x8 grid: blobs_store(clips, frames, seed); each is made once."""
     made = {}

@@ -2,7 +2,8 @@
 
 recipe.yaml         what was asked for: method, settings, features, seed
 model.safetensors   weights of the method, and the statistics its features were standardised with
-log.csv             loss per logged step
+last.safetensors    the same after the last step, where model.safetensors holds the best on held-out clips
+log.csv             loss per logged step; held_out.csv on held-out clips
 checkpoint.safetensors   where training goes on when it was interrupted
 scores.json         written by `vitreous score`
 training_history.png result.png
@@ -21,6 +22,7 @@ from vitreous.errors import RunError, did_you_mean
 from vitreous.methods import method_class
 from vitreous.methods.base import Method
 
+WEIGHTS = "model.safetensors"
 STANDARDISE = "standardise."  # prefix of the statistics among the tensors
 
 
@@ -55,19 +57,19 @@ class Run:
     statistics: dict[str, Tensor]
 
     @staticmethod
-    def load(folder: Path | str) -> "Run":
-        """Read a run; strict: every weight must be there and fit."""
+    def load(folder: Path | str, weights: str = WEIGHTS) -> "Run":
+        """Read a run; strict: every weight must be there and fit. `weights` may name last.safetensors instead."""
         folder = Path(folder)
-        if not (folder / "model.safetensors").is_file():
+        if not (folder / weights).is_file():
             unfinished = (folder / "checkpoint.safetensors").is_file()
             hint = (
                 "Its training was interrupted: the same `vitreous train` goes on."
                 if unfinished
                 else ("Train one:  vitreous train STORE --out RUN")
             )
-            raise RunError(f"No finished run in {folder}: model.safetensors is missing.\n{hint}")
+            raise RunError(f"No finished run in {folder}: {weights} is missing.\n{hint}")
         recipe = read_recipe(folder)
-        tensors = load_file(folder / "model.safetensors")
+        tensors = load_file(folder / weights)
         statistics = {n.removeprefix(STANDARDISE): t for n, t in tensors.items() if n.startswith(STANDARDISE)}
         method = build(recipe)
         try:
@@ -76,15 +78,15 @@ class Run:
             raise RunError(f"The weights in {folder} do not fit its recipe: {error}") from None
         return Run(folder, recipe, method.eval(), statistics)
 
-    def save(self) -> None:
+    def save(self, weights: str = WEIGHTS) -> None:
         """Write recipe and weights; the weights last and in one move, so that a run is there or is not."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_recipe(self.folder, self.recipe)
         tensors = {n: t.detach().cpu().contiguous() for n, t in self.method.state_dict().items()}
         tensors |= {STANDARDISE + n: t.contiguous() for n, t in self.statistics.items()}
-        new = self.folder / "model.safetensors.new"
+        new = self.folder / f"{weights}.new"
         save_file(tensors, new, {"vitreous": self.recipe.vitreous})
-        new.replace(self.folder / "model.safetensors")
+        new.replace(self.folder / weights)
 
 
 def build(recipe: Recipe) -> Method:
