@@ -8,7 +8,10 @@ from vitreous.errors import RunError
 from vitreous.methods import METHODS, method_class
 from vitreous.types import Batch
 
-SMALL = {"dinosaur": dict(slots=3, slot_dim=16, decoder_width=32, decoder_layers=2)}
+SMALL = {
+    "dinosaur": dict(slots=3, slot_dim=16, decoder_width=32, decoder_layers=2),
+    "savi_dinosaur": dict(slots=3, slot_dim=16, decoder_width=16),
+}
 
 
 def tiny(name, **settings):

@@ -5,7 +5,10 @@ from importlib import import_module
 from vitreous.errors import RunError, did_you_mean
 from vitreous.methods.base import Method
 
-METHODS = {"dinosaur": "vitreous.methods.dinosaur:DINOSAUR"}
+METHODS = {
+    "dinosaur": "vitreous.methods.dinosaur:DINOSAUR",
+    "savi_dinosaur": "vitreous.methods.savi_dinosaur:SAViDINOSAUR",
+}
 
 
 def method_class(name: str) -> type[Method]:
