@@ -1,4 +1,6 @@
+import pytest
 import torch
+from torch.testing import assert_close
 
 from vitreous.methods.dinosaur import DINOSAUR, DINOSAURConfig
 from vitreous.types import Batch
@@ -28,3 +30,49 @@ def test_the_papers_own_start_and_masks():
     assert out.attention is not None
     assert (out.masks - out.attention[:, :, -1]).abs().max() > 1e-4
     assert method.group.gru is not None
+
+
+def autoregressive(**settings):
+    torch.manual_seed(0)
+    config = DINOSAURConfig(
+        slots=3, slot_dim=16, decoder="autoregressive", decoder_layers=2, decoder_heads=2, **settings
+    )
+    return DINOSAUR(config, 12, (6, 8))
+
+
+@pytest.mark.parametrize("settings", [{}, dict(start="gaussian", masks="decoder", centre=False)])
+def test_the_autoregressive_decoder_learns_and_every_parameter_with_it(settings):
+    batch, _ = blobs()
+    method = autoregressive(**settings)
+    optimiser, losses = torch.optim.Adam(method.parameters(), 3e-3), []
+    for _ in range(100):
+        optimiser.zero_grad()
+        losses.append(sum(method.loss(method(batch), batch).values()))
+        losses[-1].backward()
+        optimiser.step()
+    assert losses[-1] < 0.5 * losses[0]
+    # a softmax does not see a bias of its keys: the true gradient of those is zero
+    learned = {n: p.grad for n, p in method.named_parameters() if not n.endswith("to_key.bias")}
+    assert not [n for n, grad in learned.items() if grad is None or grad.abs().max() == 0]
+    masks = method(batch).masks
+    assert_close(masks.sum(2), torch.ones(1, 1, 6, 8))
+
+
+def test_the_autoregressive_decoder_tells_a_patch_from_those_before_it_only():
+    batch, _ = blobs()
+    method = autoregressive(start="gaussian", centre=False).eval()
+    before = method.decode(torch.ones(1, 3, 16), batch.features.flatten(0, 3)[None]).features
+    batch.features[:, :, 3, 2] += 1.0
+    after = method.decode(torch.ones(1, 3, 16), batch.features.flatten(0, 3)[None]).features
+    changed = ((after - before).abs().amax((0, 2)) > 1e-6).view(6, 8)
+    assert not changed.flatten()[: 3 * 8 + 3].any()
+    assert changed[3, 3]
+
+
+def test_masks_of_the_autoregressive_decoder_are_its_look_at_the_slots():
+    batch, _ = blobs()
+    out = autoregressive(masks="decoder")(batch)
+    assert out.attention is not None
+    assert (out.masks - out.attention[:, :, -1]).abs().max() > 1e-4
+    with pytest.raises(ValueError, match="width 13 does not divide into 2 heads"):
+        DINOSAUR(autoregressive().config, 13, (6, 8))
