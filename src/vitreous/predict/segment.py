@@ -1,12 +1,14 @@
 """A run applied to features or pictures: slots, and who owns each pixel."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -52,11 +54,14 @@ def refine(masks: Float[Tensor, "t k h w"], pictures: UInt8[np.ndarray, "t y x 3
 
 
 @torch.no_grad()
-def find_slots(run: Run, features: Float[Tensor, "b t h w d"]) -> SlotOutput:
-    """Slots in standardised features. The same numbers every time: initial slots that are drawn are drawn alike."""
+def find_slots(run: Run, features: Float[Tensor, "b t h w d"], state: Any = None) -> SlotOutput:
+    """Slots in standardised features. The same numbers every time: initial slots that are drawn are drawn alike.
+
+    state  of the output for the frames just before these, so that slots keep their numbers; None where clips begin
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.recipe.training.get("seed", 0))
-        return run.method.eval()(Batch(features))
+        return run.method.eval()(Batch(features), state)
 
 
 def check_store(run: Run, store: FeatureStore) -> None:
@@ -79,13 +84,35 @@ def describe(backbone: dict, grid: tuple[int, int]) -> str:
     )
 
 
-def segment_store(run: Run, store: FeatureStore, batch_size: int = 32) -> Iterator[tuple[list[int], SlotOutput]]:
-    """Row numbers and slots of every row of a store, frame by frame, with the statistics of the training."""
+def segment_store(
+    run: Run, store: FeatureStore, batch_size: int = 32
+) -> Iterator[tuple[Int[np.ndarray, "b t"], SlotOutput]]:
+    """Row numbers and slots of a whole store, with the statistics of the training.
+
+    Clips of one length go together, about `batch_size` frames at a time; a longer clip goes on where it stopped, so
+    memory stays the same and slots keep their numbers from its first frame to its last.
+    """
     check_store(run, store)
     standardise = Standardiser.from_state(run.statistics)
-    for first in range(0, len(store), batch_size):
-        rows = list(range(first, min(first + batch_size, len(store))))
-        yield rows, find_slots(run, standardise(store.batch(rows))[:, None])
+    views = (store.rows(key, view) for view in store.meta.views for key in store.keys)
+    for length, alike in groupby((rows for rows in views if len(rows)), key=len):
+        for clips in several(alike, max(1, batch_size // length)):
+            state = None
+            for rows in np.split(np.stack(clips), range(batch_size, length, batch_size), axis=1):
+                features = standardise(store.batch(rows.reshape(-1)))
+                out = find_slots(run, features.unflatten(0, rows.shape), state)
+                state = out.state
+                yield rows, out
+
+
+Item = TypeVar("Item")
+
+
+def several(items: Iterable[Item], count: int) -> Iterator[list[Item]]:
+    """`count` of them at a time; the last may be fewer."""
+    items = iter(items)
+    while some := list(islice(items, count)):
+        yield some
 
 
 @dataclass(frozen=True)
@@ -113,15 +140,29 @@ class Segmenter:
         self.preprocess = Preprocess(self.backbone.size_for(self.run.recipe.grid), self.run.recipe.fit)
         self.standardise = Standardiser.from_state(self.run.statistics)
 
-    def __call__(self, frames: Sequence[Frame], names: Sequence[str]) -> list[Segmented]:
-        """Segment frames, each by itself."""
+    def stills(self, frames: Sequence[Frame]) -> list[Segmented]:
+        """Segment pictures, each by itself."""
+        seen, features = self.see(frames)
+        return [
+            Segmented(view.key, view.image, self.pixels(mask, view.image))
+            for view, mask in zip(seen, find_slots(self.run, features[:, None]).masks, strict=True)
+        ]
+
+    def video(self, frames: Iterable[Frame], chunk: int = 8) -> Iterator[Segmented]:
+        """Segment the frames of one clip, `chunk` at a time, however many there are; slots keep their numbers."""
+        state = None
+        for some in several(frames, chunk):
+            seen, features = self.see(some)
+            out = find_slots(self.run, features[None], state)
+            state = out.state
+            for view, mask in zip(seen, out.masks[0], strict=True):
+                yield Segmented(f"{view.key}/{view.index:04d}", view.image, self.pixels(mask[None], view.image))
+
+    def see(self, frames: Sequence[Frame]) -> tuple[list[Frame], Float[Tensor, "n h w d"]]:
+        """The part of each picture that the model sees, and its standardised features."""
         seen = [self.preprocess(frame) for frame in frames]
         images = torch.from_numpy(np.stack([self.preprocess.resize(s.image) for s in seen]))
-        masks = find_slots(self.run, self.standardise(self.backbone(images[:, None])[:, 0])[:, None]).masks
-        return [
-            Segmented(name, view.image, self.pixels(mask, view.image))
-            for name, view, mask in zip(names, seen, masks, strict=True)
-        ]
+        return seen, self.standardise(self.backbone(images[:, None])[:, 0])
 
     def pixels(self, mask: Float[Tensor, "1 k h w"], picture: UInt8[np.ndarray, "y x 3"]) -> Segmentation:
         if self.refine:
@@ -130,15 +171,11 @@ class Segmenter:
 
     def source(self, source: Source, batch_size: int = 8) -> Iterator[Segmented]:
         """All frames of a source, a few at a time, so that a long video never lies in memory."""
-        waiting: list[Frame] = []
-        names: list[str] = []
-        for key in source.keys:
-            still = source.length(key) == 1
-            for frame in source.frames(key):
-                waiting.append(frame)
-                names.append(key if still else f"{key}/{frame.index:04d}")
-                if len(waiting) == batch_size:
-                    yield from self(waiting, names)
-                    waiting, names = [], []
-        if waiting:
-            yield from self(waiting, names)
+        for still, keys in groupby(source.keys, key=lambda key: source.length(key) == 1):
+            if still:
+                frames = (frame for key in keys for frame in source.frames(key))
+                for some in several(frames, batch_size):
+                    yield from self.stills(some)
+            else:
+                for key in keys:
+                    yield from self.video(source.frames(key), batch_size)
