@@ -4,7 +4,10 @@ from pathlib import Path
 
 
 def score(run: Path, store: Path, baselines: bool = True, refine: bool = False, on_training_data: bool = False) -> None:
-    """Score a run against the ids in a store: ARI, FG-ARI, mBO, mIoU with 95 % intervals.
+    """Score a run against the ids in a store: ARI, FG-ARI, mBO, mIoU, boundary F, with 95 % intervals.
+
+    Also by material, size and number of objects, over clips as a whole, and what the masks say without the truth.
+    Writes scores.json, scores.csv (a line per picture) and result.png into the run's folder.
 
     Args:
         run: Folder written by `vitreous train`.
@@ -15,12 +18,12 @@ def score(run: Path, store: Path, baselines: bool = True, refine: bool = False, 
     """
     from vitreous.features.store import FeatureStore
     from vitreous.report.contact import result_sheet
-    from vitreous.report.score import print_table
+    from vitreous.report.score import print_details, print_table
     from vitreous.report.score import score as score_run
     from vitreous.runs import Run
 
     loaded, features = Run.load(run), FeatureStore(store)
     table = score_run(loaded, features, baselines=baselines, refine=refine, on_training_data=on_training_data)
-    print(print_table(table))
-    print(run / "scores.json")
+    print(f"{print_table(table)}\n\n{print_details(run)}\n")
+    print(run / "scores.json", run / "scores.csv", sep="\n")
     print(result_sheet(loaded, features, run / "result.png"))

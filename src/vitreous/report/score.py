@@ -1,9 +1,19 @@
-"""A run against the truth in a store, beside rows that learn nothing."""
+"""A run against the truth in a store, beside rows that learn nothing.
+
+scores.json  data         what was scored
+             rows         row -> metric -> values per picture (every frame is one), mean, 95 % interval
+             clips        the same per clip of more than one frame, the clip as one image, and slots over time
+             by           material of the scene, number of objects, frame (of clips) -> value -> row -> metric
+             best_iou     of every object: by material, by size -> value -> row
+             diagnostics  of the run's masks, without the truth
+scores.csv   a line per picture and row
+"""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,23 +21,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from vitreous.errors import RunError
+from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
-from vitreous.metrics.ari import adjusted_rand_index
-from vitreous.metrics.bootstrap import summarise
-from vitreous.metrics.iou import matched_iou, mean_best_overlap
 from vitreous.predict.segment import refine as along_edges
 from vitreous.predict.segment import segment_store, to_pixels
 from vitreous.report.baselines import ceiling_masks, kmeans_masks, superpixels
+from vitreous.report.measure import CLIP_METRICS, METRICS, of_slots
+from vitreous.report.records import Picture, Records, measure
+from vitreous.report.tables import Table, parts, print_table, summaries, table
 from vitreous.runs import Run
 from vitreous.types import Frame, Score
-
-METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "fg_ari": lambda pred, true: adjusted_rand_index(pred, true, ignore=0),
-    "ari": adjusted_rand_index,
-    "mbo": mean_best_overlap,
-    "miou": matched_iou,
-}
-Table = dict[str, dict[str, Score]]
 
 
 def score(
@@ -37,76 +40,126 @@ def score(
 
     Every frame is a sample of its own; background is a segment in `ari`, left out of the true segments in the others.
     refine adds, for every row that comes from patches, one whose borders follow the edges of the picture.
-    Refused on the data the run was trained on, unless told otherwise. The table is kept in the run's scores.json.
+    Refused on the data the run was trained on, unless told otherwise. Table and break-downs are kept in the run's
+    folder: scores.json, scores.csv.
     """
     if store.meta.source["fingerprint"] == run.recipe.source["fingerprint"] and not on_training_data:
         raise RunError(
-            f"{run.folder} was trained on {store.meta['source']['name']}, the very data in {store.path}: a score on it "
+            f"{run.folder} was trained on {store.meta.source['name']}, the very data in {store.path}: a score on it "
             "says little.\nScore on other data, or say --on-training-data true."
         )
-    table = score_rows(labels_by_row(run, store, baselines, refine))
-    save_scores(run.folder, store, table)
-    return table
+    records = measure(pictures(run, store, baselines, refine), store.instances)
+    rows = table(records.pictures, METRICS)
+    save_scores(run.folder, store, rows, records)
+    return rows
 
 
-def labels_by_row(
-    run: Run, store: FeatureStore, baselines: bool, refine: bool
-) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-    """Per picture: the truth, and what each row of the table says."""
+def pictures(run: Run, store: FeatureStore, baselines: bool, refine: bool) -> Iterator[Picture]:
+    """Every picture of the store; frames of a clip follow one another."""
     name = f"{run.recipe.method} ({run.recipe.config.get('slots')} slots)"
-    standardised = store.standardiser("dataset")
+    as_trained, standardised = Standardiser.from_state(run.statistics), store.standardiser("dataset")
     for clips, out in segment_store(run, store):
-        rows = clips.reshape(-1)
-        features = standardised(store.batch(rows)) if baselines else [None] * len(rows)
-        for row, masks, patch in zip(rows, out.masks.flatten(0, 1), features, strict=True):
+        rows = np.reshape(clips, -1)
+        features = store.batch(rows)
+        diagnosed = of_slots(out, as_trained(features))
+        patches = standardised(features) if baselines else [None] * len(rows)
+        for row, masks, patch, slots in zip(rows, out.masks.flatten(0, 1), patches, diagnosed, strict=True):
             frame = store.frame(row)
             if frame.ids is None:
                 raise RunError(f"{store.path} holds no ids for {frame.key}: there is no truth to score against.")
             true = torch.from_numpy(frame.ids.astype(np.int64))
             found = at_pixels(name, masks, frame, refine)
             if patch is not None:
-                segments = max(2, len(true[true >= 0].unique()))
-                found |= at_pixels("k-means, true number", kmeans_masks(patch, segments), frame, refine)
-                found["superpixels (Felzenszwalb)"] = torch.from_numpy(superpixels(frame.image).astype(np.int64))
-                found |= at_pixels("ceiling of the grid", ceiling_masks(true, store.grid), frame, refine)
-            yield true, found
+                found |= without_learning(frame, true, patch, store.grid, refine)
+            yield Picture(frame.key, frame.index, store.meta.views[store.view[row]], true, found, slots)
 
 
-def at_pixels(name: str, masks: Float[Tensor, "k h w"], frame: Frame, refine: bool) -> dict[str, Tensor]:
+def without_learning(
+    frame: Frame, true: Int[Tensor, "y x"], patch: Float[Tensor, "h w d"], grid: tuple[int, int], refine: bool
+) -> dict[str, Int[Tensor, "y x"]]:
+    """Rows to judge the run's by. Superpixels and k-means see each frame alone, so no segment lasts over a clip."""
+    segments = max(2, len(true[true >= 0].unique()))
+    found = at_pixels("k-means, true number", kmeans_masks(patch, segments), frame, refine)
+    found["superpixels (Felzenszwalb)"] = torch.from_numpy(superpixels(frame.image).astype(np.int64))
+    ids = true.clamp(min=0).unique()  # of the masks: the same in every frame
+    ceiling = at_pixels("ceiling of the grid", ceiling_masks(true, grid), frame, refine)
+    return found | {name: ids[labels] for name, labels in ceiling.items()}
+
+
+def at_pixels(name: str, masks: Float[Tensor, "k h w"], frame: Frame, refine: bool) -> dict[str, Int[Tensor, "y x"]]:
     """Labels of the picture's pixels from masks of patches: interpolated, and, if asked, along edges."""
     found = {name: to_pixels(masks[None], (frame.image.shape[0], frame.image.shape[1])).labels[0]}
     return found | ({f"{name}, refined": along_edges(masks[None], frame.image[None]).labels[0]} if refine else {})
 
 
-def score_rows(pictures: Iterator[tuple[Tensor, dict[str, Tensor]]]) -> Table:
-    values: dict[str, dict[str, list[float]]] = {}
-    for true, found in pictures:
-        for name, labels in found.items():
-            row = values.setdefault(name, {metric: [] for metric in METRICS})
-            for metric, value in measure(labels, true).items():
-                row[metric].append(value)
-    return {name: {m: summarise(v) for m, v in row.items()} for name, row in values.items()}
+def save_scores(folder: Path, store: FeatureStore, rows: Table, records: Records) -> None:
+    """scores.json and scores.csv, each in whole or not at all."""
+    scenes, objects = records.pictures, records.objects
+    slots = records.slots.drop(columns="key")
+    saved = {
+        "data": {
+            "store": str(store.path),
+            "source": store.meta.source,
+            "grid": list(store.grid),
+            "pictures": len(store),
+        },
+        "rows": full(rows),
+        "clips": full(table(records.clips, CLIP_METRICS)),
+        "by": {name: brief(parts(scenes, METRICS, name)) for name in ("scene", "objects", "frame_of_clip")},
+        "best_iou": {name: brief(parts(objects, ["best_iou"], name)) for name in ("material", "size")},
+        "diagnostics": full({"slots": summaries(records.slots, slots.columns)})["slots"],
+    }
+    columns = ["key", "frame", "view", "row", *METRICS, "objects", "materials"]
+    write(folder / "scores.json", json.dumps(saved, indent=1) + "\n")
+    write(folder / "scores.csv", scenes[columns].to_csv(index=False, float_format="%.6f"))
 
 
-def measure(pred: Int[Tensor, "y x"], true: Int[Tensor, "y x"]) -> dict[str, float]:
-    """All metrics of one picture."""
-    return {name: metric(pred[None], true[None]).item() for name, metric in METRICS.items()}
+def write(path: Path, text: str) -> None:
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.replace(path)
 
 
-def save_scores(folder: Path, store: FeatureStore, table: Table) -> None:
-    about = {"store": str(store.path), "source": store.meta.source, "grid": list(store.grid), "pictures": len(store)}
-    rows = {name: {metric: asdict(value) for metric, value in row.items()} for name, row in table.items()}
-    new = folder / "scores.json.new"
-    new.write_text(json.dumps({"data": about, "rows": rows}, indent=1) + "\n")
-    new.replace(folder / "scores.json")
+def full(rows: Table) -> dict[str, Any]:
+    """For scores.json: with the values."""
+    return {name: {metric: asdict(value) for metric, value in row.items()} for name, row in rows.items()}
 
 
-def print_table(table: Table) -> str:
-    """The table as text: mean and 95 % interval."""
-    width = max(map(len, table))
-    head = f"{'':{width}}  " + "  ".join(f"{name:>19}" for name in METRICS)
-    lines = [
-        f"{name:{width}}  " + "  ".join(f"{s.mean:.3f} [{s.low:.3f} {s.high:.3f}]" for s in row.values())
-        for name, row in table.items()
-    ]
-    return "\n".join([head, *lines])
+def brief(groups: dict[str, Table]) -> dict[str, Any]:
+    """For scores.json: with the number of values in place of them."""
+    return {
+        group: {
+            name: {
+                metric: {"mean": s.mean, "low": s.low, "high": s.high, "count": int(np.isfinite(s.values).sum())}
+                for metric, s in row.items()
+            }
+            for name, row in rows.items()
+        }
+        for group, rows in groups.items()
+    }
+
+
+def print_details(folder: Path) -> str:
+    """What scores.json says beyond the table of pictures: clips by row, and for the run itself all break-downs."""
+    saved = json.loads((folder / "scores.json").read_text())
+    run = next(iter(saved["rows"]))
+    blocks = [print_table(read(saved["clips"]), "clips")] if saved["clips"] else []
+    for kind in ("by", "best_iou"):
+        for column, groups in saved[kind].items():
+            rows = {f"{group} ({count(rows[run])})": rows[run] for group, rows in groups.items() if run in rows}
+            if rows:
+                blocks.append(print_table(read(rows), column.replace("_", " ")))
+    return "\n\n".join([*blocks, print_table(read({run: saved["diagnostics"]}), "without truth")])
+
+
+def read(rows: dict[str, Any]) -> Table:
+    """Means and intervals as they were saved."""
+    return {
+        name: {metric: Score((), s["mean"], s["low"], s["high"]) for metric, s in row.items()}
+        for name, row in rows.items()
+    }
+
+
+def count(row: dict[str, Any]) -> int:
+    """Pictures or objects in a part: those that any metric is defined on."""
+    return max(value["count"] for value in row.values())
