@@ -15,7 +15,7 @@ COMMANDS = {
     ),
     "render": ("vitreous.cli.render:render", "make scenes of metal and rubber objects, with ids and depth"),
     "extract": ("vitreous.cli.extract:extract_features", "pictures or videos -> feature store"),
-    "train": ("vitreous.cli.train:train", "feature store -> run: a slot model"),
+    "train": ("vitreous.cli.train:command", "feature store -> run: a slot model"),
     "score": ("vitreous.cli.score:score", "run x store -> ARI, FG-ARI, mBO, mIoU with intervals"),
     "segment": ("vitreous.cli.segment:segment", "run x pictures or videos -> masks and overlays"),
     "backbones": ("vitreous.cli.backbones:COMMANDS", "list, check, stats: frozen Vision Transformers"),

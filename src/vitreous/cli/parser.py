@@ -2,10 +2,18 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any, get_args, get_origin
 
 from jsonargparse import ArgumentParser, auto_cli
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command whose options depend on what is typed: `complete(arguments)` gives the function, and its arguments."""
+
+    complete: Callable[[list[str]], tuple[Callable, list[str]]]
 
 
 class Parser(ArgumentParser):
@@ -35,8 +43,10 @@ def together(target: Callable, arguments: list[str]) -> list[str]:
     return joined
 
 
-def run(target: Callable | dict[str, Any], arguments: list[str], name: str) -> None:
+def run(target: Callable | dict[str, Any] | Completed, arguments: list[str], name: str) -> None:
     """Parse and call. Parameters without a default are positional, the others are options."""
+    if isinstance(target, Completed):
+        target, arguments = target.complete(arguments)
     if callable(target):
         arguments = together(target, arguments)
     auto_cli(target, args=with_values(target, arguments), prog=name, as_positional=True, parser_class=Parser)
@@ -46,7 +56,7 @@ def with_values(target: Callable | dict[str, Any], arguments: list[str]) -> list
     """--download -> --download=true: a yes-or-no option may stand alone."""
     functions = target.values() if isinstance(target, dict) else [target]
     flags = {f"--{p.name}" for f in functions for p in signature(f).parameters.values() if p.annotation is bool}
-    following = [*arguments[1:], ""]
+    following = [*arguments, ""][1:]
     return [
         f"{given}=true" if given in flags and next_one not in ("true", "false") else given
         for given, next_one in zip(arguments, following, strict=True)
