@@ -1,11 +1,13 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from vitreous.errors import FeatureMismatch, RunError
+from vitreous.errors import FeatureMismatch, RunError, StoreError
+from vitreous.features.store import FeatureStore
 from vitreous.report.contact import result_sheet
-from vitreous.report.score import print_table, score
+from vitreous.report.score import print_details, print_table, score
 from vitreous.train.fit import fit
 from vitreous.train.module import Training
 
@@ -30,6 +32,52 @@ def test_a_run_is_scored_beside_rows_that_learn_nothing(run, blobs_store):
     assert saved["data"]["pictures"] == 6
     assert len(saved["rows"]["dinosaur (4 slots)"]["mbo"]["values"]) == 6
     assert "dinosaur (4 slots)" in print_table(table)
+
+
+def test_a_line_per_picture_and_every_break_down(run, blobs_store):
+    table = score(run, blobs_store(clips=6, seed=1), baselines=False)
+    (name,) = table
+    lines = pd.read_csv(run.folder / "scores.csv")
+    assert list(lines)[:4] == ["key", "frame", "view", "row"]
+    assert lines["fg_ari"].tolist() == pytest.approx(list(table[name]["fg_ari"].values), abs=1e-6)
+    assert set(lines["materials"]) == {"rubber"}
+    assert set(lines["objects"]) == {3}
+    saved = json.loads((run.folder / "scores.json").read_text())
+    for column, value in (("scene", "rubber"), ("objects", "3")):
+        part = saved["by"][column][value][name]["boundary_f"]
+        assert part["count"] == 6
+        assert part["mean"] == pytest.approx(table[name]["boundary_f"].mean)
+    assert saved["best_iou"]["material"]["rubber"][name]["best_iou"]["count"] == 18
+    assert sum(rows[name]["best_iou"]["count"] for rows in saved["best_iou"]["size"].values()) == 18
+    assert saved["clips"] == saved["by"]["frame_of_clip"] == {}
+    assert 1 < saved["diagnostics"]["active_slots"]["mean"] <= 4
+    assert 0 < saved["diagnostics"]["mean_fill"]["mean"] < 2
+    shown = print_details(run.folder)
+    assert "rubber (6)" in shown
+    assert "rubber (18)" in shown
+    assert "mean_fill" in shown
+    assert max(map(len, shown.splitlines() + print_table(table).splitlines())) <= 100
+
+
+def test_clips_are_scored_as_one_image_beside_their_frames(run, blobs_store):
+    table = score(run, blobs_store(clips=4, frames=3, seed=3))
+    saved = json.loads((run.folder / "scores.json").read_text())
+    assert list(saved["clips"]) == list(table)
+    assert all(len(row["mbo"].values) == 12 for row in table.values())
+    assert all(len(row["video_mbo"]["values"]) == 4 for row in saved["clips"].values())
+    ceiling = saved["clips"]["ceiling of the grid"]
+    assert ceiling["video_fg_ari"]["mean"] > 0.9  # ids for slots: only corners are cut
+    assert ceiling["keeps_object"]["mean"] == 1
+    ends = saved["by"]["frame_of_clip"]
+    assert [ends[end]["ceiling of the grid"]["mbo"]["count"] for end in ("first", "last")] == [4, 4]
+    assert "video_fg_ari" in print_details(run.folder)
+
+
+def test_nothing_to_score_is_named(run, blobs_store):
+    store = FeatureStore(blobs_store(clips=6, seed=1).path)
+    store.row = store.row[:0]  # as where an extraction has only begun
+    with pytest.raises(StoreError, match="is empty: there is nothing to score"):
+        score(run, store)
 
 
 def test_refined_masks_are_rows_of_their_own(run, blobs_store):

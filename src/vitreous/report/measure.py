@@ -32,7 +32,7 @@ CLIP_METRICS: dict[str, Metric] = {  # the same functions: a clip as one image, 
     "object_overlap": object_overlap,
     "keeps_object": keeps_object,
 }
-SIZES = {"small (< 1 %)": 0.01, "medium (1-3 %)": 0.03, "large (> 3 %)": 1.0}  # up to this share of the picture
+SIZES = {"small (to 1 %)": 0.01, "medium (to 3 %)": 0.03, "large (over 3 %)": 1.0}  # up to this share of the picture
 
 
 def of_pictures(pred: Int[Tensor, "t y x"], true: Int[Tensor, "t y x"]) -> list[dict[str, float]]:

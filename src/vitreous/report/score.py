@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from vitreous.errors import RunError
+from vitreous.errors import RunError, StoreError
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
 from vitreous.predict.segment import refine as along_edges
@@ -48,6 +48,8 @@ def score(
             f"{run.folder} was trained on {store.meta.source['name']}, the very data in {store.path}: a score on it "
             "says little.\nScore on other data, or say --on-training-data true."
         )
+    if not len(store):
+        raise StoreError(f"{store.path} is empty: there is nothing to score.")
     records = measure(pictures(run, store, baselines, refine), store.instances)
     rows = table(records.pictures, METRICS)
     save_scores(run.folder, store, rows, records)

@@ -27,8 +27,11 @@ def parts(records: pd.DataFrame, metrics: Iterable[str], column: str) -> dict[st
     return {str(value): table(group, metrics) for value, group in records.groupby(column, observed=True)}
 
 
-def print_table(rows: Table, title: str = "") -> str:
-    """The table as text, mean and half of the 95 % interval; metrics beyond 100 characters stand below."""
+def print_table(rows: Table, title: str = "mean ±95 %") -> str:
+    """The table as text, mean and half of the 95 % interval; metrics beyond 100 characters stand below.
+
+    No interval where there is but one picture or clip to draw from.
+    """
     width = max(len(title), *map(len, rows))
     blocks = []
     for metrics in fitting(next(iter(rows.values())), WIDTH - width):
@@ -52,6 +55,7 @@ def fitting(metrics: Iterable[str], room: int) -> Iterator[dict[str, int]]:
 
 
 def cell(score: Score) -> str:
+    half = (score.high - score.low) / 2
     if isnan(score.mean):
         return "-"
-    return f"{score.mean:.3f} ±{(score.high - score.low) / 2:.3f}".replace("±0.", "±.")
+    return f"{score.mean:.3f} ±{half:.3f}".replace("±0.", "±.") if half > 0 else f"{score.mean:.3f}{'':6}"
