@@ -10,7 +10,8 @@ Differs   start="warm" (ours, the default): slots of the first frame start as gr
           dinosaur.py. hand_on="means" (ours): a slot starts the next frame at the running mean of the patches it won,
           and one that won nothing waits where it was, so objects come back from behind others as themselves. Nothing
           there is learned: a run trained on stills follows objects through videos, and cannot unlearn it.
-          A refresh starts drawn slots where the clip's began; the release draws anew.
+          A refresh of warm slots looks for groups anew and numbers them by the slots that win their patches; drawn
+          slots start where the clip's began, while the release draws anew.
 """
 
 from dataclasses import dataclass
@@ -34,14 +35,15 @@ from vitreous.types import Batch, SlotOutput
 
 @dataclass(frozen=True)
 class SAViDINOSAURConfig:
-    """The seed project's numbers: 5 iterations in every frame, decoder_width 384, start "xavier", hand_on "mlp", masks
-    "decoder", centre False, diversity 0.1 (0.01 from its command line); the rest as here.
+    """The seed project's numbers: 5 iterations in every frame, start "xavier", hand_on "mlp", refresh 0, decoder_width
+    384, masks "decoder", centre False, diversity 0.1 (0.01 from its command line); the rest as here.
 
     later             iterations in every frame but the first
     start             warm; xavier: a Gaussian per slot of one width; gaussian: one for all slots; learned: no noise
     hand_on           means; mlp: a residual MLP per slot; slots: as they are
     memory            of the running means, in [0, 1): share that is older than the frame
-    refresh           start anew every so many frames; 0: never. Warm slots keep their numbers by the patches they win
+    refresh           start anew every so many frames; 0: never. Warm slots keep their numbers by the patches they win,
+                      new objects get a slot, and soft k-means does not tear the background apart by and by
     stop_gradient     what a frame teaches does not reach the frames before it
     mask_temperature  divides the decoder's mask logits
     candidates merge temperature   of the warm start, as in dinosaur.py
@@ -54,7 +56,7 @@ class SAViDINOSAURConfig:
     start: Literal["warm", "xavier", "gaussian", "learned"] = "warm"
     hand_on: Literal["means", "mlp", "slots"] = "means"
     memory: float = 0.7
-    refresh: int = 0
+    refresh: int = 6
     stop_gradient: bool = False
     decoder_width: int = 32
     mask_temperature: float = 0.5
@@ -64,7 +66,7 @@ class SAViDINOSAURConfig:
     diversity: float = 0.1
     candidates: int = 24
     merge: float = 0.3
-    temperature: float = 0.5
+    temperature: float = 0.25
 
     def __post_init__(self) -> None:
         if self.hand_on == "means" and self.start != "warm":
@@ -151,6 +153,8 @@ class SAViDINOSAUR(Method):
                 groups = self.numbered_alike(groups, x, state)
             size = groups.sum(-1, keepdim=True)
             slots, keep = groups @ x / size.clamp(min=1), size[..., 0] > 0
+            if state is not None:
+                slots = slots.where(keep[..., None], state.slots)  # who is not there now may come back
         else:
             slots, keep = self.start(x) if state is None else state.first, None
         return Carried(slots, keep, slots, 0) if state is None else state._replace(slots=slots, keep=keep)
@@ -159,8 +163,10 @@ class SAViDINOSAUR(Method):
     def numbered_alike(
         self, groups: Float[Tensor, "b k n"], x: Float[Tensor, "b n s"], state: Carried
     ) -> Float[Tensor, "b k n"]:
-        """New groups in the order of the slots that win most of their patches (Hungarian matching)."""
-        share = self.group(x, state.slots, iterations=1, keep=state.keep).attention[:, 0]
+        """New groups in the order of the slots that win most of their patches (Hungarian matching), among all that ever
+        were: zeros never were.
+        """
+        share = self.group(x, state.slots, iterations=1, keep=(state.slots != 0).any(-1)).attention[:, 0]
         overlap = (share.float() @ groups.mT).cpu().numpy()
         order = torch.stack([torch.from_numpy(linear_sum_assignment(o, maximize=True)[1]) for o in overlap])
         return groups.gather(1, order.to(groups.device)[..., None].expand_as(groups))
