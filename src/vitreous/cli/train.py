@@ -130,8 +130,9 @@ def train(
     )
     if rank_zero_only.rank:
         return
-    shown = data.sample if isinstance(data, Online) else data
-    result_sheet(run, shown, run.folder / "result.png", [int(shown.rows(key)[0]) for key in shown.keys[:8]])
+    shown, sheet = data.sample if isinstance(data, Online) else data, run.folder / "result.png"
+    if not sheet.is_file():
+        result_sheet(run, shown, sheet, [int(shown.rows(key)[0]) for key in shown.keys[:8]])
     print(run.folder)
     print(f"Score it:  vitreous score {run.folder} STORE_OF_OTHER_PICTURES")
 
