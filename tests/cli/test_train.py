@@ -52,7 +52,7 @@ def test_help_on_a_method_shows_its_own_settings(capsys, method):
     config = method_class(method).Config()
     for name, value in vars(config).items():
         assert f"--{name.replace('_', '-')} " in text
-        assert f"default: {value}" in " ".join(text.split())
+        assert f"default: {'null' if value is None else value}" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -213,12 +213,18 @@ def settings_of(method: str) -> tuple[dict[str, Parameter], str]:
 
 
 def explained(name: str, about: str) -> str:
-    """What the settings' docstring says of one, in a line such as `merge   in [0, 2]`."""
+    """What the settings' docstring says of one: the lines that begin with `merge   in [0, 2]`, say."""
+    found, place = [], len(about)
     for line in about.splitlines():
         names, _, text = line.strip().partition("  ")
-        if name in names.replace(",", " ").split() and text:
-            return text.strip()
-    return ""
+        indent = len(line) - len(line.lstrip())
+        if found and indent > place:
+            found.append(line.strip())
+        elif found:
+            break
+        elif text and name in names.replace(",", " ").split():
+            found, place = [text.strip()], indent
+    return " ".join(found)
 
 
 def spelled(arguments: list[str]) -> list[str]:

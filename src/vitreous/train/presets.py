@@ -26,6 +26,7 @@ SEED_PROJECT = {
     "later": 5,
     "start": "xavier",
     "hand_on": "mlp",
+    "refresh": 0,
     "decoder_width": 384,
     "masks": "decoder",
     "centre": False,
