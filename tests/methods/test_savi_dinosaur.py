@@ -192,6 +192,8 @@ def test_learns_a_moving_scene(loss):
     assert values[-1] < 0.5 * values[0]
 
 
-def test_means_of_patches_need_slots_that_are_means():
-    with pytest.raises(RunError, match='needs start "warm", not "xavier"'):
+def test_settings_that_cannot_be_are_refused():
+    with pytest.raises(RunError, match='with start "xavier" say "mlp"'):
         SAViDINOSAURConfig(start="xavier")
+    with pytest.raises(RunError, match="later must be at least 1, .* not 0, 0.7 and None"):
+        SAViDINOSAURConfig(later=0)

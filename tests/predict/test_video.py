@@ -15,9 +15,11 @@ from vitreous.metrics.ari import adjusted_rand_index
 from vitreous.predict.segment import Segmenter, segment_store
 from vitreous.report.score import score
 from vitreous.runs import Recipe, Run, build, settings
+from vitreous.train.fit import fit
+from vitreous.train.module import Training
 
 SMALL = {
-    "savi_dinosaur": dict(slots=5, slot_dim=16, decoder_width=8),
+    "savi_dinosaur": dict(slots=5, slot_dim=16, decoder_width=8, merge=0.1),  # colours are a space of three
     "dinosaur": dict(slots=5, slot_dim=16, decoder_width=8, decoder_layers=1),
 }
 
@@ -62,14 +64,15 @@ def test_a_store_in_small_pieces_is_the_store_at_once(method, blobs_store, tmp_p
         assert_close(by_row(run, store, batch_size), whole, atol=1e-5, rtol=1e-5)
 
 
-def test_slots_keep_their_numbers_in_a_store_and_its_clips_are_scored(blobs_store, tmp_path):
-    store = blobs_store(clips=3, frames=3, seed=5)
-    run = of_store(tmp_path, "savi_dinosaur", store)
+def test_a_short_training_on_clips_keeps_numbers_of_slots_and_clips_are_scored(blobs_store, tmp_path):
+    training = Training(steps=20, batch_size=4, frames=3)
+    train, store = blobs_store(clips=8, frames=3), blobs_store(clips=3, frames=3, seed=5)
+    run = fit(train, tmp_path / "run", "savi_dinosaur", SMALL["savi_dinosaur"], training, device="cpu", progress=False)
     labels = by_row(run, store, 2).argmax(1)
     for key in store.keys:
-        ids = np.stack([store.frame(row).ids[2::4, 2::4] for row in store.rows(key)])
+        ids = torch.from_numpy(np.stack([store.frame(row).ids[2::4, 2::4] for row in store.rows(key)])).long()
         found = labels[store.rows(key)]
-        assert adjusted_rand_index(found.flatten()[None], torch.from_numpy(ids).long().flatten()[None], ignore=0) > 0.9
+        assert adjusted_rand_index(found.flatten()[None], ids.flatten()[None], ignore=0) > 0.9
     table = score(run, store, baselines=False)
     assert len(next(iter(table.values()))["fg_ari"].values) == 9
 

@@ -35,15 +35,15 @@ from vitreous.types import Batch, SlotOutput
 
 @dataclass(frozen=True)
 class SAViDINOSAURConfig:
-    """The seed project's numbers: 5 iterations in every frame, start "xavier", hand_on "mlp", refresh 0, decoder_width
-    384, masks "decoder", centre False, diversity 0.1 (0.01 from its command line); the rest as here.
+    """The seed project's numbers: 5 iterations in every frame, start "xavier", hand_on "mlp", decoder_width 384,
+    masks "decoder", centre False, diversity 0.1 (0.01 from its command line); the rest as here.
 
     later             iterations in every frame but the first
     start             warm; xavier: a Gaussian per slot of one width; gaussian: one for all slots; learned: no noise
     hand_on           means; mlp: a residual MLP per slot; slots: as they are
     memory            of the running means, in [0, 1): share that is older than the frame
-    refresh           start anew every so many frames; 0: never. Warm slots keep their numbers by the patches they win,
-                      new objects get a slot, and soft k-means does not tear the background apart by and by
+    refresh           start anew every so many frames; 0: never; None: 6 for warm slots, which keep their numbers by the
+                      patches they win, so new objects get a slot and k-means does not tear the background by and by
     stop_gradient     what a frame teaches does not reach the frames before it
     mask_temperature  divides the decoder's mask logits
     candidates merge temperature   of the warm start, as in dinosaur.py
@@ -56,7 +56,7 @@ class SAViDINOSAURConfig:
     start: Literal["warm", "xavier", "gaussian", "learned"] = "warm"
     hand_on: Literal["means", "mlp", "slots"] = "means"
     memory: float = 0.7
-    refresh: int = 6
+    refresh: int | None = None
     stop_gradient: bool = False
     decoder_width: int = 32
     mask_temperature: float = 0.5
@@ -66,12 +66,17 @@ class SAViDINOSAURConfig:
     diversity: float = 0.1
     candidates: int = 24
     merge: float = 0.3
-    temperature: float = 0.25
+    temperature: float = 0.25  # as sharp as 0.5 at 256 wide: logits grow with the root of the width
 
     def __post_init__(self) -> None:
         if self.hand_on == "means" and self.start != "warm":
             raise RunError(
-                f'hand_on "means" needs start "warm", not "{self.start}": its slots are no means of patches.'
+                f'hand_on "means" is for slots that are means of patches: with start "{self.start}" say "mlp".'
+            )
+        if self.later < 1 or not 0 <= self.memory < 1 or (self.refresh or 0) < 0:
+            raise RunError(
+                f"later must be at least 1, memory in [0, 1), refresh at least 0, not {self.later}, {self.memory} and "
+                f"{self.refresh}."
             )
 
 
@@ -98,6 +103,7 @@ class SAViDINOSAUR(Method):
         self.config: SAViDINOSAURConfig = config
         k, s, d = config.slots, config.slot_dim, feature_dim
         warm = config.start == "warm"
+        self.refresh = 6 * warm if config.refresh is None else config.refresh
         if warm:
             self.project = nn.Linear(d, s, bias=False)
             nn.init.orthogonal_(self.project.weight)
@@ -145,7 +151,7 @@ class SAViDINOSAUR(Method):
 
     def begin(self, features: Float[Tensor, "b n d"], x: Float[Tensor, "b n s"], state: Carried | None) -> Carried:
         """Where the slots of this frame start."""
-        if state is not None and not (self.config.refresh and state.frames % self.config.refresh == 0):
+        if state is not None and not (self.refresh and state.frames % self.refresh == 0):
             return state
         if isinstance(self.start, PatchGroups):
             groups = self.start(features)
