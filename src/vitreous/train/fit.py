@@ -78,26 +78,8 @@ def fit(
     if compile:
         module.method.compile()
     quiet()
-    trainer = Trainer(
-        accelerator=device,
-        devices=devices,
-        num_nodes=num_nodes,
-        precision=precision,  # pyright: ignore[reportArgumentType]
-        max_steps=training.steps,
-        gradient_clip_val=training.clip,
-        callbacks=[Best(out / BEST), Keep(out / CHECKPOINT), *([RichProgressBar()] if progress else [])],
-        enable_checkpointing=False,
-        logger=loggers(log, out),
-        log_every_n_steps=max(1, training.steps // 200),
-        val_check_interval=max(1, training.steps // VALIDATIONS) if held_out else None,
-        check_val_every_n_epoch=None if held_out else 1,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        plugins=[SafetensorsIO()],
-        default_root_dir=out,
-    )
+    machine = {"accelerator": device, "devices": devices, "num_nodes": num_nodes, "precision": precision}
+    trainer = make_trainer(out, training, held_out is not None, log, progress, machine)
     loader.part = (trainer.global_rank, trainer.world_size)
     resume = out / CHECKPOINT
     trainer.fit(
@@ -112,6 +94,28 @@ def fit(
     if trainer.is_global_zero:
         finish(run)
     return run
+
+
+def make_trainer(
+    out: Path, training: Training, validates: bool, log: str, progress: bool, machine: dict[str, Any]
+) -> Trainer:
+    return Trainer(
+        **machine,
+        max_steps=training.steps,
+        gradient_clip_val=training.clip,
+        callbacks=[Best(out / BEST), Keep(out / CHECKPOINT), *([RichProgressBar()] if progress else [])],
+        enable_checkpointing=False,
+        logger=loggers(log, out),
+        log_every_n_steps=max(1, training.steps // 200),
+        val_check_interval=max(1, training.steps // VALIDATIONS) if validates else None,
+        check_val_every_n_epoch=None if validates else 1,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        plugins=[SafetensorsIO()],
+        default_root_dir=out,
+    )
 
 
 def finish(run: Run) -> None:
