@@ -192,6 +192,21 @@ def test_learns_a_moving_scene(loss):
     assert values[-1] < 0.5 * values[0]
 
 
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_bfloat16_trains_on_clips(settings):
+    method, (batch, _) = made(**settings).train(), moving(8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = sum(method.loss(method(batch), batch).values())
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in method.parameters())
+
+
+def test_nan_is_left_for_the_loss_to_name():
+    method, (batch, _) = made(), moving(8)
+    out = method(Batch(batch.features * torch.nan))
+    assert method.loss(out, batch)["rebuild"].isnan()
+
+
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(RunError, match='with start "xavier" say "mlp"'):
         SAViDINOSAURConfig(start="xavier")

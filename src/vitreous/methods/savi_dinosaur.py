@@ -173,7 +173,7 @@ class SAViDINOSAUR(Method):
         were: zeros never were.
         """
         share = self.group(x, state.slots, iterations=1, keep=(state.slots != 0).any(-1)).attention[:, 0]
-        overlap = (share.float() @ groups.mT).cpu().numpy()
+        overlap = (share @ groups.mT).float().nan_to_num().cpu().numpy()  # NaN is for the loss to name
         order = torch.stack([torch.from_numpy(linear_sum_assignment(o, maximize=True)[1]) for o in overlap])
         return groups.gather(1, order.to(groups.device)[..., None].expand_as(groups))
 
