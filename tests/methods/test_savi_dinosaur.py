@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from vitreous.blocks.losses import rebuild_loss
+from vitreous.blocks.losses import diversity, rebuild_loss
 from vitreous.errors import RunError
 from vitreous.methods.savi_dinosaur import SAViDINOSAUR, SAViDINOSAURConfig
 from vitreous.types import Batch
@@ -67,7 +67,9 @@ def test_equals_the_release(release):
         assert_close(rebuild_loss(out.rebuilt, batch.features, kind), case(f"out.loss_{kind}"), atol=2e-5, rtol=1e-5)
         frames = [rebuild_loss(out.rebuilt[:, t], batch.features[:, t], kind) for t in range(3)]
         assert_close(torch.stack(frames), case(f"out.frame_losses_{kind}"), atol=2e-5, rtol=1e-5)
-    method.loss(out, batch)["rebuild"].backward()
+    terms = method.loss(out, batch)
+    assert_close(terms["diversity"], 0.1 * diversity(out.slots))
+    terms["rebuild"].backward()
     for name, expected in case.under("grad.param.").items():
         found = method.get_parameter(mine(name)).grad
         assert_close(found, expected, atol=1e-5 * max(1, expected.abs().max().item()), rtol=1e-3)

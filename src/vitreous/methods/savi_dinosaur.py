@@ -63,7 +63,7 @@ class SAViDINOSAURConfig:
     masks: Literal["attention", "decoder"] = "attention"
     centre: bool = True
     loss: Distance = "mse"
-    diversity: float = 0.1
+    diversity: float = 0.0  # warm slots stand apart by themselves; pushed further, they tear the background
     candidates: int = 24
     merge: float = 0.3
     temperature: float = 0.25  # as sharp as 0.5 at 256 wide: logits grow with the root of the width
