@@ -16,6 +16,7 @@ RELEASE = dict(  # the seed project's own form
     centre=False,
     decoder_width=6,
     slot_dim=10,
+    diversity=0.1,
     refresh=0,
 )
 PLACES = {
