@@ -8,16 +8,19 @@ from vitreous.errors import RunError
 from vitreous.methods import METHODS, method_class
 from vitreous.types import Batch
 
+MLP = dict(decoder="mlp", decoder_width=32, decoder_layers=2)
 SMALL = {
-    "dinosaur": dict(slots=3, slot_dim=16, decoder_width=32, decoder_layers=2),
-    "savi_dinosaur": dict(slots=3, slot_dim=16, decoder_width=16),
+    "dinosaur": [{}, MLP, MLP | dict(start="gaussian", masks="decoder")],
+    "savi_dinosaur": [{}, dict(decoder="broadcast", decoder_width=16)],
 }
+CASES = [pytest.param((name, case), id=f"{name}-{i}") for name in METHODS for i, case in enumerate(SMALL[name])]
 
 
-def tiny(name, **settings):
+def tiny(case):
     torch.manual_seed(0)
+    name, settings = case
     kind = method_class(name)
-    return kind(kind.Config(**(SMALL[name] | settings)), 12, (6, 8))
+    return kind(kind.Config(**(dict(slots=3, slot_dim=16) | settings)), 12, (6, 8))
 
 
 def two_blobs(frames=1):
@@ -41,10 +44,10 @@ def fit(method, batch, steps):
 
 
 @pytest.mark.parametrize("frames", [1, 3])
-@pytest.mark.parametrize("name", METHODS)
-def test_shapes_and_masks_that_divide_every_patch(name, frames):
+@pytest.mark.parametrize("case", CASES)
+def test_shapes_and_masks_that_divide_every_patch(case, frames):
     batch, _ = two_blobs(frames)
-    method = tiny(name)
+    method = tiny(case)
     out = method(batch)
     assert out.slots.shape == (4, frames, 3, 16)
     assert out.rebuilt.shape == batch.features.shape
@@ -52,16 +55,16 @@ def test_shapes_and_masks_that_divide_every_patch(name, frames):
     assert_close(out.masks.sum(dim=2), torch.ones(4, frames, 6, 8))
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_learns_two_blobs(name):
+@pytest.mark.parametrize("case", CASES)
+def test_learns_two_blobs(case):
     batch, _ = two_blobs()
-    assert fit(tiny(name), batch, steps=100) < 0.5 * fit(tiny(name), batch, steps=0)
+    assert fit(tiny(case), batch, steps=100) < 0.5 * fit(tiny(case), batch, steps=0)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_gradients_reach_every_parameter_and_no_feature(name):
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_reach_every_parameter_and_no_feature(case):
     batch, _ = two_blobs()
-    method = tiny(name)
+    method = tiny(case)
     fit(method, batch, steps=2)  # a zero-started layer hides what stands before it from the first gradient
     method.zero_grad()
     sum(method.loss(method(batch), batch).values()).backward()
@@ -70,11 +73,11 @@ def test_gradients_reach_every_parameter_and_no_feature(name):
     assert not batch.features.requires_grad
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_saves_and_loads(name):
+@pytest.mark.parametrize("case", CASES)
+def test_saves_and_loads(case):
     batch, _ = two_blobs()
-    method = tiny(name).eval()
-    other = tiny(name, slots=3).eval()
+    method = tiny(case).eval()
+    other = tiny(case).eval()
     with torch.no_grad():
         for p in other.parameters():
             p.add_(1)
@@ -85,10 +88,10 @@ def test_saves_and_loads(name):
     assert_close(other(batch).masks, mine, atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_bfloat16_agrees_with_float32(name):
+@pytest.mark.parametrize("case", CASES)
+def test_bfloat16_agrees_with_float32(case):
     batch, _ = two_blobs()
-    method = tiny(name).eval()
+    method = tiny(case).eval()
     torch.manual_seed(1)
     full = method(batch)
     torch.manual_seed(1)

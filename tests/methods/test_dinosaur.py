@@ -1,7 +1,9 @@
 import pytest
 import torch
+from torch.nn.functional import layer_norm
 from torch.testing import assert_close
 
+from vitreous.errors import RunError
 from vitreous.methods.dinosaur import DINOSAUR, DINOSAURConfig
 from vitreous.types import Batch
 
@@ -25,11 +27,30 @@ def test_the_warm_start_finds_separate_blobs_before_any_training():
 def test_the_papers_own_start_and_masks():
     batch, _ = blobs()
     torch.manual_seed(0)
-    method = DINOSAUR(DINOSAURConfig(slots=3, slot_dim=16, start="gaussian", masks="decoder"), 12, (6, 8))
+    config = DINOSAURConfig(slots=3, slot_dim=16, start="gaussian", decoder="mlp", masks="decoder")
+    method = DINOSAUR(config, 12, (6, 8))
     out = method(batch)
     assert out.attention is not None
     assert (out.masks - out.attention[:, :, -1]).abs().max() > 1e-4
     assert method.group.gru is not None
+
+
+def test_the_mixture_rebuilds_what_k_means_would_before_any_training():
+    batch, labels = blobs()
+    torch.manual_seed(0)
+    method = DINOSAUR(
+        DINOSAURConfig(slots=3, slot_dim=16, temperature=0.01), 12, (6, 8)
+    ).eval()  # as wide: nothing lost
+    patches, labels = batch.features[0, 0].flatten(0, 1), labels.flatten()
+    normed = layer_norm(method.project(patches), (16,))  # what slot attention averages
+    means = torch.stack([normed[labels == k].mean(0) for k in range(3)]) @ method.project.weight
+    assert_close(method(batch).rebuilt[0, 0].flatten(0, 1), means[labels], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [dict(start="gaussian"), dict(masks="decoder")])
+def test_the_mixture_is_for_the_warm_start_and_its_attention(settings):
+    with pytest.raises(RunError, match='decoder "mixture" shares.*say decoder "mlp"'):
+        DINOSAURConfig(decoder="mixture", **settings)
 
 
 def autoregressive(**settings):

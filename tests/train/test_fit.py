@@ -17,7 +17,7 @@ from vitreous.train.module import Training, learning_rate, peak
 from vitreous.train.parts import DividedLoader, split
 from vitreous.types import Batch
 
-SMALL = dict(slots=4, slot_dim=16, decoder_width=16, decoder_layers=2)
+SMALL = dict(slots=4, slot_dim=16, decoder="mlp", decoder_width=16, decoder_layers=2)
 SHORT = Training(steps=12, batch_size=4, seed=3)
 
 

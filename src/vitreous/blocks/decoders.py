@@ -68,6 +68,30 @@ class PatchMLP(nn.Module):
         return Rebuilt(linear(mixed, weight[:-1], bias[:-1]), masks.mT)
 
 
+class Mixture(nn.Module):
+    """Every patch is the mean of the slots that share it, painted by one linear layer (ours, for the warm start).
+
+    The shares are those of slot attention, so rebuilding teaches the very masks that are used. `like` starts the layer
+    as the transpose of the projection into the slots: if that is orthogonal, step 0 rebuilds what soft k-means of the
+    layer-normed features would.
+    """
+
+    def __init__(self, slot_dim: int, feature_dim: int) -> None:
+        super().__init__()
+        self.paint = nn.Linear(slot_dim, feature_dim)
+
+    def forward(self, slots: Float[Tensor, "b k s"], masks: Float[Tensor, "b k n"]) -> Rebuilt:
+        """Rebuild the features. Slots that share nothing paint nothing."""
+        return Rebuilt(masks.mT @ self.paint(slots), masks)
+
+    @torch.no_grad()
+    def like(self, projection: nn.Linear) -> "Mixture":
+        """Start as the inverse of an orthogonal projection of features into slots."""
+        self.paint.weight.copy_(projection.weight.T)
+        nn.init.zeros_(self.paint.bias)
+        return self
+
+
 class SlotMixer(nn.Module):
     """Every patch mixes a slot of its own, which is painted once (Sajjadi et al. 2022, OSRT, arXiv:2206.06922).
 

@@ -3,11 +3,13 @@
 Paper     Seitzer et al., "Bridging the Gap to Real-World Object-Centric Learning", ICLR 2023, arXiv:2209.14860.
 Built     slot attention on frozen features; the patch-MLP and the autoregressive transformer decoder.
 Left out  nothing.
-Differs   start="warm" (ours, the default): slots start as groups of like patches, as many as there are, the projection
-          is orthogonal, slot attention starts as soft k-means, and there is no GRU; masks then come from the
-          attention, which is sharper than the decoder's mixture. centre=True (ours): slots need not rebuild the mean
-          of a picture's patches, since what all patches share tells no object from another; the autoregressive
-          decoder is fed what it has to rebuild. start="gaussian", masks="decoder", centre=False are the paper's own.
+Differs   start="warm" (ours, the default): slots start as groups of like patches, as many as there are; the projection
+          is orthogonal, slot attention starts as soft k-means, and there is no GRU. decoder="mixture" (ours, its
+          default): a patch is the mean of the slots that share it, so what is rebuilt teaches the attention itself;
+          the paper's decoders have masks of their own, and learn little in the minutes that we take. centre=True
+          (ours): the paper's decoders need not rebuild the mean of a picture's patches, since what all share tells no
+          object from another; the autoregressive one is fed what it has to rebuild. The paper's own are
+          start="gaussian", decoder="mlp" or "autoregressive", masks="decoder", centre=False.
 """
 
 from dataclasses import dataclass
@@ -17,10 +19,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from vitreous.blocks.decoders import AutoregressiveDecoder, PatchMLP
+from vitreous.blocks.decoders import AutoregressiveDecoder, Mixture, PatchMLP, Rebuilt
 from vitreous.blocks.initial import PatchGroups, SharedGaussian
 from vitreous.blocks.slot_attention import SlotAttention
 from vitreous.blocks.transformers import TransformerDecoder
+from vitreous.errors import RunError
 from vitreous.methods.base import Method
 from vitreous.types import Batch, SlotOutput
 
@@ -32,6 +35,7 @@ class DINOSAURConfig:
     decoder="mlp": three layers, 2048 wide (1024 on MOVi). "autoregressive": four layers, 4 heads (8 on COCO), as wide
     as the features, the feed-forward layers four times that; masks of the decoder (on MOVi of the attention).
 
+    decoder            None: mixture if start is warm and masks are the attention's, else mlp
     decoder_width      of the hidden layers of the MLP; the transformer does not ask
     decoder_heads      of the transformer; the MLP does not ask
     candidates, merge  of the warm start: see PatchGroups
@@ -41,8 +45,8 @@ class DINOSAURConfig:
     slots: int = 11  # objects + background
     slot_dim: int = 256
     iterations: int = 3
-    decoder: Literal["mlp", "autoregressive"] = "mlp"
-    decoder_width: int = 32
+    decoder: Literal["mixture", "mlp", "autoregressive"] | None = None
+    decoder_width: int = 256
     decoder_layers: int = 3
     decoder_heads: int = 4
     start: Literal["warm", "gaussian"] = "warm"
@@ -50,7 +54,14 @@ class DINOSAURConfig:
     centre: bool = True
     candidates: int = 24
     merge: float = 0.3
-    temperature: float = 0.5
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.decoder == "mixture" and (self.start != "warm" or self.masks != "attention"):
+            raise RunError(
+                f'decoder "mixture" shares the attention of start "warm"; with start "{self.start}" and masks '
+                f'"{self.masks}" say decoder "mlp" or "autoregressive".'
+            )
 
 
 class DINOSAUR(Method):
@@ -72,7 +83,11 @@ class DINOSAUR(Method):
             self.project = nn.Sequential(norm, inner, nn.ReLU(), nn.Linear(feature_dim, width))
             self.start = SharedGaussian(config.slots, width)
             self.group = SlotAttention(width, width, iterations=config.iterations)
-        if config.decoder == "autoregressive":
+        decoder = config.decoder or ("mixture" if config.start == "warm" and config.masks == "attention" else "mlp")
+        if decoder == "mixture":
+            assert isinstance(self.project, nn.Linear)
+            self.decode = Mixture(width, feature_dim).like(self.project)
+        elif decoder == "autoregressive":
             transformer = TransformerDecoder(feature_dim, layers=config.decoder_layers, heads=config.decoder_heads)
             self.decode = AutoregressiveDecoder(width, transformer, grid)
         else:
@@ -82,20 +97,16 @@ class DINOSAUR(Method):
     def forward(self, batch: Batch, state: None = None) -> SlotOutput:
         clips, (h, w) = batch.features.shape[:2], self.grid
         features = batch.features.flatten(0, 1).flatten(1, 2)  # frames are independent here: (b t) n d
-        shared = features.mean(1, keepdim=True) * self.config.centre
         x = self.project(features)
         first, keep = self.begin(features, x)
         slots, attention = self.group(x, first, keep=keep)
-        if isinstance(self.decode, AutoregressiveDecoder):
-            rebuilt, masks = self.decode(slots, features - shared, keep=keep)
-        else:
-            rebuilt, masks = self.decode(slots, keep)
+        rebuilt, masks = self.rebuild(features, slots, attention[:, -1], keep)
         if self.config.masks == "attention":
             masks = attention[:, -1]
         return SlotOutput(
             slots=slots.unflatten(0, clips),
             masks=masks.unflatten(-1, (h, w)).unflatten(0, clips),
-            rebuilt=(rebuilt + shared).unflatten(1, (h, w)).unflatten(0, clips),
+            rebuilt=rebuilt.unflatten(1, (h, w)).unflatten(0, clips),
             attention=attention.unflatten(-1, (h, w)).unflatten(0, clips),
             keep=None if keep is None else keep.unflatten(0, clips),
         )
@@ -109,6 +120,23 @@ class DINOSAUR(Method):
         groups = self.start(features)
         size = groups.sum(-1, keepdim=True)
         return groups @ x / size.clamp(min=1), size[..., 0] > 0
+
+    def rebuild(
+        self,
+        features: Float[Tensor, "b n d"],
+        slots: Float[Tensor, "b k s"],
+        shares: Float[Tensor, "b k n"],
+        keep: Bool[Tensor, "b k"] | None,
+    ) -> Rebuilt:
+        """Features from slots, and the decoder's masks."""
+        if isinstance(self.decode, Mixture):
+            return self.decode(slots, shares)
+        shared = features.mean(1, keepdim=True) * self.config.centre
+        if isinstance(self.decode, AutoregressiveDecoder):
+            rebuilt, masks = self.decode(slots, features - shared, keep=keep)
+        else:
+            rebuilt, masks = self.decode(slots, keep)
+        return Rebuilt(rebuilt + shared, masks)
 
     def loss(self, out: SlotOutput, batch: Batch) -> dict[str, Tensor]:
         return {"rebuild": mse_loss(out.rebuilt, batch.features)}

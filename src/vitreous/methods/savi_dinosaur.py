@@ -6,10 +6,11 @@ Built     all of it: MLP to narrow slots, slot attention per frame, predictor, b
           mask temperature, diversity loss, three reconstruction losses, stop-gradient and refresh.
 Left out  the learned layer there between CLIP and its own target: a loss could shrink both sides to nothing.
 Differs   start="warm" (ours, the default): slots of the first frame start as groups of like patches, as many as there
-          are; slot attention starts as soft k-means without a GRU; masks come from the attention; centre=True, as in
-          dinosaur.py. hand_on="means" (ours): a slot starts the next frame at the running mean of the patches it won,
-          and one that won nothing waits where it was, so objects come back from behind others as themselves. Nothing
-          there is learned: a run trained on stills follows objects through videos, and cannot unlearn it.
+          are; slot attention starts as soft k-means without a GRU; decoder="mixture", masks of the attention and
+          centre=True, as in dinosaur.py. hand_on="means" (ours): a slot starts the next frame at the running mean of
+          the patches it won, and one that won nothing waits where it was, so objects come back from behind others
+          as themselves. Nothing there is learned: a run trained on stills follows objects through videos, and cannot
+          unlearn it.
           A refresh of warm slots looks for groups anew and numbers them by the slots that win their patches; drawn
           slots start where the clip's began, while the release draws anew.
 """
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from vitreous.blocks.broadcast import BroadcastDecoder
+from vitreous.blocks.decoders import Mixture, Rebuilt
 from vitreous.blocks.initial import LearnedSlots, PatchGroups, SharedGaussian, SlotGaussian
 from vitreous.blocks.losses import Distance, diversity, rebuild_loss
 from vitreous.blocks.predictors import ResidualPredictor
@@ -35,8 +37,8 @@ from vitreous.types import Batch, SlotOutput
 
 @dataclass(frozen=True)
 class SAViDINOSAURConfig:
-    """The seed project's numbers: 5 iterations in every frame, start "xavier", hand_on "mlp", decoder_width 384,
-    masks "decoder", centre False, diversity 0.1 (0.01 from its command line); the rest as here.
+    """The seed project's numbers: 5 iterations in every frame, start "xavier", hand_on "mlp", decoder "broadcast" 384
+    wide, masks "decoder", centre False, diversity 0.1 (0.01 from its command line); the rest as here.
 
     later             iterations in every frame but the first
     start             warm; xavier: a Gaussian per slot of one width; gaussian: one for all slots; learned: no noise
@@ -45,6 +47,7 @@ class SAViDINOSAURConfig:
     refresh           start anew every so many frames; 0: never; None: 6 for warm slots, which keep their numbers by the
                       patches they win, so new objects get a slot and k-means does not tear the background by and by
     stop_gradient     what a frame teaches does not reach the frames before it
+    decoder           None: mixture if start is warm and masks are the attention's, else broadcast
     mask_temperature  divides the decoder's mask logits
     candidates merge temperature   of the warm start, as in dinosaur.py
     """
@@ -58,7 +61,8 @@ class SAViDINOSAURConfig:
     memory: float = 0.7
     refresh: int | None = None
     stop_gradient: bool = False
-    decoder_width: int = 32
+    decoder: Literal["mixture", "broadcast"] | None = None
+    decoder_width: int = 64
     mask_temperature: float = 0.5
     masks: Literal["attention", "decoder"] = "attention"
     centre: bool = True
@@ -66,12 +70,17 @@ class SAViDINOSAURConfig:
     diversity: float = 0.0  # warm slots stand apart by themselves; pushed further, they tear the background
     candidates: int = 24
     merge: float = 0.3
-    temperature: float = 0.25  # as sharp as 0.5 at 256 wide: logits grow with the root of the width
+    temperature: float = 0.5  # as sharp as 1 at 256 wide: logits grow with the root of the width
 
     def __post_init__(self) -> None:
         if self.hand_on == "means" and self.start != "warm":
             raise RunError(
                 f'hand_on "means" is for slots that are means of patches: with start "{self.start}" say "mlp".'
+            )
+        if self.decoder == "mixture" and (self.start != "warm" or self.masks != "attention"):
+            raise RunError(
+                f'decoder "mixture" shares the attention of start "warm"; with start "{self.start}" and masks '
+                f'"{self.masks}" say decoder "broadcast".'
             )
         if self.later < 1 or not 0 <= self.memory < 1 or (self.refresh or 0) < 0:
             raise RunError(
@@ -103,6 +112,7 @@ class SAViDINOSAUR(Method):
         self.config: SAViDINOSAURConfig = config
         k, s, d = config.slots, config.slot_dim, feature_dim
         warm = config.start == "warm"
+        decoder = config.decoder or ("mixture" if warm and config.masks == "attention" else "broadcast")
         self.refresh = 6 * warm if config.refresh is None else config.refresh
         if warm:
             self.project = nn.Linear(d, s, bias=False)
@@ -118,9 +128,13 @@ class SAViDINOSAUR(Method):
         if warm:
             self.group.start_as_kmeans(config.temperature)
         self.predict = ResidualPredictor(s) if config.hand_on == "mlp" else None
-        self.up = nn.Sequential(nn.LayerNorm(s), nn.Linear(s, 2 * s), nn.ReLU(), nn.Linear(2 * s, d))
-        hidden = (config.decoder_width,) * 2
-        self.decode = BroadcastDecoder(d, d, grid, hidden, temperature=config.mask_temperature, clamp=10.0)
+        if decoder == "mixture":
+            assert isinstance(self.project, nn.Linear)
+            self.decode = Mixture(s, d).like(self.project)
+        else:
+            self.up = nn.Sequential(nn.LayerNorm(s), nn.Linear(s, 2 * s), nn.ReLU(), nn.Linear(2 * s, d))
+            hidden = (config.decoder_width,) * 2
+            self.decode = BroadcastDecoder(d, d, grid, hidden, temperature=config.mask_temperature, clamp=10.0)
 
     def forward(self, batch: Batch, state: Carried | None = None) -> SlotOutput:
         clips = batch.features.shape[:2]
@@ -137,9 +151,9 @@ class SAViDINOSAUR(Method):
             state = self.hand_on(found.slots, found.attention[:, -1], patches, state)
         slots, attention = torch.stack(slots, dim=1), torch.stack(attention, dim=1)
         keep = None if kept[0] is None else torch.stack(kept, dim=1)
-        rebuilt, masks = self.decode(self.up(slots).flatten(0, 1), None if keep is None else keep.flatten(0, 1))
-        masks = attention[:, :, -1] if self.config.masks == "attention" else masks.unflatten(0, clips)
-        rebuilt = rebuilt.unflatten(0, clips) + features.mean(2, keepdim=True) * self.config.centre
+        rebuilt, masks = (v.unflatten(0, clips) for v in self.rebuild(features, slots, attention[:, :, -1], keep))
+        if self.config.masks == "attention":
+            masks = attention[:, :, -1]
         return SlotOutput(
             slots=slots,
             masks=masks.unflatten(-1, self.grid),
@@ -148,6 +162,20 @@ class SAViDINOSAUR(Method):
             keep=keep,
             state=state,
         )
+
+    def rebuild(
+        self,
+        features: Float[Tensor, "b t n d"],
+        slots: Float[Tensor, "b t k s"],
+        shares: Float[Tensor, "b t k n"],
+        keep: Bool[Tensor, "b t k"] | None,
+    ) -> Rebuilt:
+        """Features of all frames from slots, and the decoder's masks."""
+        if isinstance(self.decode, Mixture):
+            return self.decode(slots.flatten(0, 1), shares.flatten(0, 1))
+        rebuilt, masks = self.decode(self.up(slots).flatten(0, 1), None if keep is None else keep.flatten(0, 1))
+        shared = features.flatten(0, 1).mean(1, keepdim=True) * self.config.centre
+        return Rebuilt(rebuilt + shared, masks)
 
     def begin(self, features: Float[Tensor, "b n d"], x: Float[Tensor, "b n s"], state: Carried | None) -> Carried:
         """Where the slots of this frame start."""

@@ -27,6 +27,7 @@ SEED_PROJECT = {
     "start": "xavier",
     "hand_on": "mlp",
     "refresh": 0,
+    "decoder": "broadcast",
     "decoder_width": 384,
     "masks": "decoder",
     "centre": False,
@@ -42,6 +43,7 @@ SEED_PROJECT = {
 OCLF = {
     "method": "dinosaur",
     "iterations": 3,
+    "decoder": "mlp",
     "decoder_layers": 3,
     "start": "gaussian",
     "masks": "decoder",
