@@ -21,7 +21,11 @@ from vitreous.train.history import read_history
 from vitreous.train.module import Training, peak
 
 METRICS = ("fg_ari", "ari", "mbo")
-OWN = {"gaussian": {"masks": "decoder", "centre": False, "decoder_width": 256}, "warm": {}}
+OWN = {
+    "gaussian": {"masks": "decoder", "centre": False, "decoder_width": 256},
+    "warm": {},
+    "warm_mlp": {"start": "warm", "decoder": "mlp", "decoder_width": 32, "temperature": 0.5},
+}
 
 
 def main() -> None:

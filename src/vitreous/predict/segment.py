@@ -46,7 +46,7 @@ def refine(masks: Float[Tensor, "t k h w"], pictures: UInt8[np.ndarray, "t y x 3
     patch = max(size[0] / masks.shape[2], size[1] / masks.shape[3])
     shares = to_pixels(masks, size).shares
     assert shares is not None
-    guide = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(shares) / 255
+    guide = torch.tensor(pictures).permute(0, 3, 1, 2).to(shares) / 255
     reach, coarse = 2 * round(REACH * patch) + 1, max(1, int(patch / 4))  # coefficients of patches / 4 are fine enough
     shares = guided_blur(guide, shares, reach, edge, "replicate", subsample=coarse, separable=True).clamp(0, 1)
     shares = shares / shares.sum(1, keepdim=True).clamp(min=1e-6)
