@@ -120,11 +120,13 @@ class Segmented:
     """What was found in one frame, at the size of the part of the picture that the model saw.
 
     name  of its files: the key of a still, key/0007 for a frame of a video
+    clip  key of the video; None for a still
     """
 
     name: str
     picture: np.ndarray
     found: Segmentation
+    clip: str | None = None
 
 
 class Segmenter:
@@ -156,7 +158,8 @@ class Segmenter:
             out = find_slots(self.run, features[None], state)
             state = out.state
             for view, mask in zip(seen, out.masks[0], strict=True):
-                yield Segmented(f"{view.key}/{view.index:04d}", view.image, self.pixels(mask[None], view.image))
+                found = self.pixels(mask[None], view.image)
+                yield Segmented(f"{view.key}/{view.index:04d}", view.image, found, view.key)
 
     def see(self, frames: Sequence[Frame]) -> tuple[list[Frame], Float[Tensor, "n h w d"]]:
         """The part of each picture that the model sees, and its standardised features."""
