@@ -129,7 +129,7 @@ def main_table(bench: Bench, train: Path, test: Path) -> None:
         ours = bench.scores(name, known, unknown)
         run = bench.run(name, known, bench.seeds[0])
         every = score(run, unknown, refine=True)  # with the rows that learn nothing
-        by = json.loads((run.folder / "scores.json").read_text())["by"]["material"]
+        by = json.loads((run.folder / "scores.json").read_text())["by"]["scene"]
         first, refined, *others = every
 
         def rows(ours=ours, every=every, others=others):
@@ -195,7 +195,7 @@ def video_table(bench: Bench) -> None:
                 run = bench.run(f"video_{method}", known, seed, method)
                 score(run, clips, baselines=False, refine=True)
                 saved = json.loads((run.folder / "scores.json").read_text())
-                frames = saved["by"]["frame"]
+                frames = saved["by"]["frame_of_clip"]
                 for ending, row in zip(("", ", refined"), saved["clips"], strict=True):
                     values = {metric: value["mean"] for metric, value in saved["clips"][row].items()}
                     values |= {name: table[row]["fg_ari"]["mean"] for name, table in frames.items()}
