@@ -1,4 +1,4 @@
-"""The tables of docs/results.md: what slot models find on rendered scenes, as Markdown, three seeds.
+"""Tables of what slot models find on rendered scenes, as Markdown, three seeds; docs/results.md shows them.
 
     vitreous render --out scratch/slots --scenes 1000 --seed 101
     vitreous render --out scratch/final --split test --scenes 300 --seed 301
