@@ -1,7 +1,8 @@
 """Everything that is measured on a data set, line by line."""
 
+import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -13,6 +14,9 @@ from torch import Tensor
 from vitreous.report.measure import CLIP_METRICS, SIZES, of_clip, of_objects, of_pictures
 
 Instances = list[dict[str, Any]] | None
+PLACE = ["key", "frame", "view"]
+TOLD = {"material": "material", "shape": "shape", "colour": "colour", "visible_share": "visible"}  # by object tables
+OBJECT = [*PLACE, "row", "id", "best_iou", "object_ari", "share", "size", "touching", *TOLD.values()]
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,30 @@ class Records:
     objects: pd.DataFrame
     clips: pd.DataFrame
     slots: pd.DataFrame
+    seen: "Seen"
+
+
+@dataclass
+class Seen:
+    """What was scored, as far as two runs have to agree on it to be compared.
+
+    sizes  of the pictures: "128x128"
+    """
+
+    sizes: set[str] = field(default_factory=set)
+    pictures: Any = field(default_factory=hashlib.sha256)
+    truth: Any = field(default_factory=hashlib.sha256)
+
+    def add(self, picture: Picture, instances: Instances) -> None:
+        height, width = picture.true.shape
+        self.sizes.add(f"{height}x{width}")
+        self.pictures.update(f"{picture.key}\t{picture.index}\t{picture.view}\n".encode())
+        told = [[row.get("id")] + [row.get(name) for name in TOLD] for row in instances or []]
+        self.truth.update(f"{height}x{width} {told}".encode() + picture.true.to(torch.int32).numpy().tobytes())
+
+    def digests(self) -> dict[str, str]:
+        """Of the list of pictures, and of their truth: ids, and what is told of the objects."""
+        return {"list": self.pictures.hexdigest(), "truth": self.truth.hexdigest()}
 
 
 def measure(found: Iterable[Picture], instances: Callable[[str], Instances]) -> Records:
@@ -42,31 +70,36 @@ def measure(found: Iterable[Picture], instances: Callable[[str], Instances]) -> 
 
     instances  the object table of a clip by its key, where materials come from
     """
-    pictures, objects, clips, slots = [], [], [], []
-    for (key, _), some in groupby(found, key=lambda picture: (picture.key, picture.view)):
-        clip, material = list(some), materials(instances(key))
+    pictures, objects, clips, slots, seen = [], [], [], [], Seen()
+    for (key, view), some in groupby(found, key=lambda picture: (picture.key, picture.view)):
+        clip, known = list(some), instances(key)
         true = torch.stack([picture.true for picture in clip])
-        slots += [{"key": key} | picture.slots for picture in clip]
+        for picture in clip:
+            seen.add(picture, known)
+            slots.append(place(picture) | picture.slots)
         for row in clip[0].found:
-            pred, name = torch.stack([picture.found[row] for picture in clip]), {"key": key, "row": row}
-            for picture, values, seen in zip(clip, of_pictures(pred, true), of_objects(pred, true), strict=True):
-                seen = [thing | {"material": material.get(thing["id"])} for thing in seen]
-                pictures.append(name | about(picture, clip, seen) | values)
-                objects += [name | thing for thing in seen]
+            pred = torch.stack([picture.found[row] for picture in clip])
+            for picture, values, things in zip(clip, of_pictures(pred, true), of_objects(pred, true), strict=True):
+                things = [thing | told(known, thing["id"], picture.index) for thing in things]
+                pictures.append(place(picture) | {"row": row} | about(picture, clip, things) | values)
+                objects += [place(picture) | {"row": row} | thing for thing in things]
             if len(clip) > 1:
-                clips.append(name | of_clip(pred, true))
+                clips.append({"key": key, "view": view, "row": row} | of_clip(pred, true))
     return Records(
         pd.DataFrame(pictures),
-        pd.DataFrame(objects, columns=["key", "row", "id", "best_iou", "size", "material"]).astype(
-            {"size": pd.CategoricalDtype(list(SIZES), ordered=True)}
-        ),
-        pd.DataFrame(clips, columns=["key", "row", *CLIP_METRICS]),
+        pd.DataFrame(objects, columns=OBJECT).astype({"size": pd.CategoricalDtype(list(SIZES), ordered=True)}),
+        pd.DataFrame(clips, columns=["key", "view", "row", *CLIP_METRICS]),
         pd.DataFrame(slots),
+        seen,
     )
 
 
+def place(picture: Picture) -> dict[str, Any]:
+    return {"key": picture.key, "frame": picture.index, "view": picture.view}
+
+
 def about(picture: Picture, clip: list[Picture], seen: list[dict[str, Any]]) -> dict[str, Any]:
-    """Where a picture comes from and what is to be seen in it.
+    """What is to be seen in a picture.
 
     scene          the material of all objects that can be seen, or mixed; None where no material is known
     frame_of_clip  first or last; None for the others and for stills
@@ -74,8 +107,6 @@ def about(picture: Picture, clip: list[Picture], seen: list[dict[str, Any]]) -> 
     kinds = sorted({thing["material"] for thing in seen if thing["material"]})
     ends = {clip[-1].index: "last", clip[0].index: "first"} if len(clip) > 1 else {}
     return {
-        "frame": picture.index,
-        "view": picture.view,
         "objects": len(seen),
         "materials": " ".join(kinds),
         "scene": "mixed" if len(kinds) > 1 else next(iter(kinds), None),
@@ -83,6 +114,14 @@ def about(picture: Picture, clip: list[Picture], seen: list[dict[str, Any]]) -> 
     }
 
 
-def materials(instances: Instances) -> dict[int, str]:
-    """Material of each object of a scene, as far as its table tells; it may have a line per object and frame."""
-    return {row["id"]: row["material"] for row in instances or [] if row.get("material")}
+def told(instances: Instances, name: int, frame: int) -> dict[str, Any]:
+    """What the table says of an object in a frame; it may have lists over frames, or a line per object and frame."""
+    rows = [row for row in instances or [] if row.get("id") == name]
+    row = next((row for row in rows if row.get("frame") == frame), rows[0] if rows else {})
+    return {ours: at(row.get(theirs), frame) for theirs, ours in TOLD.items()}
+
+
+def at(value: Any, frame: int) -> Any:
+    if isinstance(value, list):
+        return value[frame] if frame < len(value) else None
+    return value

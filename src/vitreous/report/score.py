@@ -1,12 +1,14 @@
 """A run against the truth in a store, beside rows that learn nothing.
 
-scores.json  data         what was scored
+scores.json  data         what was scored, with digests of the list of pictures and of their truth
+             conventions  how: two runs are compared where both agree, see report/comparable.py
              rows         row -> metric -> values per picture (every frame is one), mean, 95 % interval
              clips        the same per clip of more than one frame, the clip as one image, and slots over time
              by           material of the scene, number of objects, frame (of clips) -> value -> row -> metric
              best_iou     of every object: by material, by size -> value -> row
              diagnostics  of the run's masks, without the truth
-scores.csv   a line per picture and row
+scores.csv   a line per picture and row; objects.csv per object and row, clips.csv per clip and row, slots.csv per picture
+             of the run's own masks: what `vitreous compare` reads
 """
 
 import json
@@ -23,11 +25,11 @@ from torch import Tensor
 from vitreous.errors import RunError, StoreError
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
+from vitreous.predict.segment import EDGE, REACH, segment_store, to_pixels
 from vitreous.predict.segment import refine as along_edges
-from vitreous.predict.segment import segment_store, to_pixels
 from vitreous.report.baselines import ceiling_masks, kmeans_masks, superpixels
-from vitreous.report.measure import CLIP_METRICS, METRICS, of_slots
-from vitreous.report.records import Picture, Records, measure
+from vitreous.report.measure import CLIP_METRICS, METRICS, VERSION, of_slots
+from vitreous.report.records import PLACE, Picture, Records, measure
 from vitreous.report.tables import Table, parts, print_table, summaries, table
 from vitreous.runs import Run
 from vitreous.types import Frame, Score
@@ -52,7 +54,7 @@ def score(
         raise StoreError(f"{store.path} is empty: there is nothing to score.")
     records = measure(pictures(run, store, baselines, refine), store.instances)
     rows = table(records.pictures, METRICS)
-    save_scores(run.folder, store, rows, records)
+    save_scores(run.folder, store, rows, records, refine)
     return rows
 
 
@@ -94,26 +96,43 @@ def at_pixels(name: str, masks: Float[Tensor, "k h w"], frame: Frame, refine: bo
     return found | ({f"{name}, refined": along_edges(masks[None], frame.image[None]).labels[0]} if refine else {})
 
 
-def save_scores(folder: Path, store: FeatureStore, rows: Table, records: Records) -> None:
-    """scores.json and scores.csv, each in whole or not at all."""
+def save_scores(folder: Path, store: FeatureStore, rows: Table, records: Records, refine: bool) -> None:
+    """scores.json and the tables beside it, each in whole or not at all."""
     scenes, objects = records.pictures, records.objects
-    slots = records.slots.drop(columns="key")
+    diagnostics = [name for name in records.slots if name not in PLACE]
     saved = {
         "data": {
-            "store": str(store.path),
+            "store": str(store.path.resolve()),
             "source": store.meta.source,
             "grid": list(store.grid),
             "pictures": len(store),
+            **records.seen.digests(),
         },
+        "conventions": conventions(store, records, refine),
         "rows": full(rows),
         "clips": full(table(records.clips, CLIP_METRICS)),
         "by": {name: brief(parts(scenes, METRICS, name)) for name in ("scene", "objects", "frame_of_clip")},
         "best_iou": {name: brief(parts(objects, ["best_iou"], name)) for name in ("material", "size")},
-        "diagnostics": full({"slots": summaries(records.slots, slots.columns)})["slots"],
+        "diagnostics": full({"slots": summaries(records.slots, diagnostics)})["slots"],
     }
-    columns = ["key", "frame", "view", "row", *METRICS, "objects", "materials"]
-    write(folder / "scores.json", json.dumps(saved, indent=1) + "\n")
-    write(folder / "scores.csv", scenes[columns].to_csv(index=False, float_format="%.6f"))
+    columns = [*PLACE, "row", *METRICS, "objects", "materials", "scene", "frame_of_clip"]
+    tables = {"scores": scenes[columns], "objects": objects, "clips": records.clips, "slots": records.slots}
+    for name, lines in tables.items():
+        write(folder / f"{name}.csv", lines.to_csv(index=False, float_format="%.6f"))
+    write(folder / "scores.json", json.dumps(saved, indent=1) + "\n")  # last: it says that all is there
+
+
+def conventions(store: FeatureStore, records: Records, refine: bool) -> dict[str, Any]:
+    """All that moves a number beside run and data; two runs can be compared where it is the same."""
+    return {
+        "metrics": VERSION,
+        "resolution": sorted(records.seen.sizes),
+        "fit": store.meta.fit,
+        "ignored": "pixels labelled -1",
+        "background": "a segment in ari; not to be found in the others",
+        "upsampling": "shares of patches, bilinear; then the largest",
+        "refine": f"guided filter, {REACH} patches, {EDGE}" if refine else None,
+    }
 
 
 def write(path: Path, text: str) -> None:
