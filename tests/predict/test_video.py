@@ -109,3 +109,13 @@ def test_a_source_of_clips_is_segmented_clip_by_clip(segmenter):
     assert list(found) == [f"{key}/{i:04d}" for key in clips.keys for i in range(24)]
     last = list(segmenter.video(clips.frames(clips.keys[1])))[-1]
     assert (found[last.name].found.labels == last.found.labels).float().mean() > 0.999
+
+
+@pytest.mark.parametrize("method", SMALL)
+def test_wanted_rows_are_those_of_the_whole_store(method, blobs_store, tmp_path):
+    store = blobs_store(clips=6, frames=3, seed=4)
+    run = of_store(tmp_path, method, store)
+    whole = by_row(run, store, 6)  # two clips go together
+    some = [(rows, out) for rows, out in segment_store(run, store, 6, wanted={7, 8})]
+    assert [rows.reshape(-1).tolist() for rows, _ in some] == [[6, 7, 8, 9, 10, 11]]
+    assert_close(some[0][1].masks.flatten(0, 1), whole[6:12], rtol=0, atol=0)

@@ -1,6 +1,6 @@
 """A run applied to features or pictures: slots, and who owns each pixel."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -85,18 +85,23 @@ def describe(backbone: dict, grid: tuple[int, int]) -> str:
 
 
 def segment_store(
-    run: Run, store: FeatureStore, batch_size: int = 32
+    run: Run, store: FeatureStore, batch_size: int = 32, wanted: Collection[int] | None = None
 ) -> Iterator[tuple[Int[np.ndarray, "b t"], SlotOutput]]:
     """Row numbers and slots of a whole store, with the statistics of the training.
 
     Clips of one length go together, about `batch_size` frames at a time; a longer clip goes on where it stopped, so
     memory stays the same and slots keep their numbers from its first frame to its last.
+
+    wanted  rows: clips are left out where none of those that go together holds one. Those that stay are the same to
+            the last bit, as slots that are drawn depend on the company of a batch
     """
     check_store(run, store)
     standardise = Standardiser.from_state(run.statistics)
     views = (store.rows(key, view) for view in store.meta.views for key in store.keys)
     for length, alike in groupby((rows for rows in views if len(rows)), key=len):
         for clips in several(alike, max(1, batch_size // length)):
+            if wanted is not None and not any(row in wanted for rows in clips for row in rows.tolist()):
+                continue
             state = None
             for rows in np.split(np.stack(clips), range(batch_size, length, batch_size), axis=1):
                 features = standardise(store.batch(rows.reshape(-1)))
