@@ -93,16 +93,21 @@ class Source(Protocol):
 class Batch:
     """What a method sees.
 
-    features  frozen and standardised; the target of the reconstruction as well as its input
-    ids       ground truth at patch level is never here: pixels are scored, see report/score.py
+    features   frozen and standardised; the target of the reconstruction as well as its input
+    pictures   the part that the grid spans, in [0, 1], at the method's size; only where it needs pictures
+    first_ids  of the objects in the first frame of each clip, as of Frame, at that size (the grid's without pictures);
+               only where slots start from them. No other truth is ever here: pixels are scored, see report/score.py
     """
 
     features: "Float[Tensor, 'b t h w d']"
     keys: Sequence[str] = ()
+    pictures: "Float[Tensor, 'b t 3 y x'] | None" = None
+    first_ids: "Int[Tensor, 'b y x'] | None" = None
 
     def to(self, *where: Any, **how: Any) -> "Batch":
         """As `Tensor.to`."""
-        return Batch(self.features.to(*where, **how), self.keys)
+        beside = (None if x is None else x.to(*where, **how) for x in (self.pictures, self.first_ids))
+        return Batch(self.features.to(*where, **how), self.keys, *beside)
 
 
 @dataclass(frozen=True)
@@ -110,12 +115,14 @@ class SlotOutput:
     """What every method answers.
 
     slots      one vector per object
-    masks      share of each patch that each slot owns, in [0, 1], summing to 1 over k
-    rebuilt    the features, rebuilt from the slots
+    masks      share of each patch that each slot owns, in [0, 1], summing to 1 over k; a method that looks at pictures
+               may have a grid of its own, finer than that of the features
+    rebuilt    the features, rebuilt from the slots; NaN throughout where a method rebuilds something else
     attention  of slot attention per iteration, summing to 1 over k; None where a method has none
     keep       which slots there are; the others own nothing. None: all
     state      what the method's `forward` needs to go on with the next frames of these clips, so that a long clip can
                be seen chunk by chunk; None where frames do not know each other
+    aside      what the method's loss needs beside all this, by name: a rebuilt picture, say
     """
 
     slots: "Float[Tensor, 'b t k s']"
@@ -124,6 +131,7 @@ class SlotOutput:
     attention: "Float[Tensor, 'b t i k h w'] | None" = None
     keep: "Bool[Tensor, 'b t k'] | None" = None
     state: Any = None
+    aside: "dict[str, Tensor]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

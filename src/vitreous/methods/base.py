@@ -2,8 +2,10 @@
 
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
+from vitreous.errors import RunError
 from vitreous.types import Batch, SlotOutput
 
 
@@ -11,10 +13,20 @@ class Method(nn.Module):
     """One paper: `forward` finds slots in the features of a batch, `loss` says how well they rebuild it.
 
     The features are frozen: no gradient reaches them, and no learned layer stands between backbone and target.
+
+    needs         beside features: "pictures", "first_ids" (see Batch), "keys" (features are the keys of the backbone's
+                  attention), "frames" (several per clip, to learn from). What is said here, a method needs whatever
+                  its settings; an object whose settings ask for more, or less, says so itself
+    picture_size  (y, x) in pixels at which it wants pictures
+    rates         factor on the learning rate by the first part of a parameter's name: {"dvae": 3.0}
     """
 
     Config: ClassVar[type[Any]]  # a frozen dataclass of plain values, so that a recipe can hold it
     config: Any
+    needs: frozenset[str] = frozenset()
+    picture_size: tuple[int, int] | None = None
+    rates: dict[str, float] = {}  # noqa: RUF012 - replaced, never changed
+    progress: float = 1.0  # share of the training that is over, in [0, 1]; whoever trains keeps it up to date
 
     def __init__(self, config: Any, feature_dim: int, grid: tuple[int, int]) -> None:
         super().__init__()
@@ -27,3 +39,21 @@ class Method(nn.Module):
     def loss(self, out: SlotOutput, batch: Batch) -> dict[str, Tensor]:
         """Terms by name; their sum is minimised."""
         raise NotImplementedError
+
+    def wants_pictures(self, resolution: int, multiple: int = 1) -> tuple[int, int]:
+        """Ask for pictures `resolution` px on their shorter side, as wide as the grid is; refused where the sides are
+        not multiples of what the layers halve.
+        """
+        h, w = self.grid
+        size = (round(resolution * h / min(h, w)), round(resolution * w / min(h, w)))
+        if size[0] % multiple or size[1] % multiple or min(size) < multiple:
+            raise RunError(
+                f"Pictures of {size[0]} x {size[1]} px (y, x) cannot be halved as this method does it: both sides must "
+                f"be multiples of {multiple}. Choose another resolution, as 64 or 128."
+            )
+        self.needs, self.picture_size = self.needs | {"pictures"}, size
+        return size
+
+    def no_features(self, batch: Batch) -> Tensor:
+        """`SlotOutput.rebuilt` of a method that rebuilds something else."""
+        return torch.full((), torch.nan).to(batch.features).expand_as(batch.features)
