@@ -91,6 +91,7 @@ class SlotTraining(LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.draw(self.global_step)
+        self.method.progress = self.global_step / self.training_settings.steps
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         terms = self.method.loss(self.method(batch), batch)
@@ -103,6 +104,7 @@ class SlotTraining(LightningModule):
 
     def on_validation_batch_start(self, batch: Batch, batch_idx: int) -> None:
         self.draw(-2 - batch_idx)  # the same draws in every validation: only the weights differ
+        self.result.progress = 1.0  # and the same weights of the terms
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         loss = self.checked(self.result.loss(self.result(batch), batch), batch)
