@@ -1,6 +1,6 @@
 """Batches for training, in an order that seed and step alone decide: a resumed run sees what it would have seen."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -50,6 +50,7 @@ class Loader(IterableDataset[Batch]):
     With it, all batches are full (a store smaller than a batch makes one batch of all it has).
     `pin` keeps all features in memory where they fit; else a thread reads ahead.
     `shard=(rank, ranks)` gives every ranks-th batch. Workers of a DataLoader do not count epochs: use `set_epoch`.
+    `beside` reads what else a batch holds, as `Beside` does.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class Loader(IterableDataset[Batch]):
         seed: int = 0,
         pin: bool = True,
         shard: tuple[int, int] = (0, 1),
+        beside: Callable[[Int[np.ndarray, "b t"]], dict[str, Tensor]] | None = None,
     ) -> None:
         if batch_size < 1 or frames < 1:
             raise VitreousError(f"Batch size and frames must be at least 1, got {batch_size} and {frames}.")
         self.store, self.frames, self.shuffle, self.seed, self.shard = store, frames, shuffle, seed, shard
+        self.beside = beside
         self.windows = len(store.windows(frames))
         if not self.windows:
             raise StoreError(f"{store.path}: no clip has {frames} consecutive frames. Ask for fewer frames.")
@@ -125,4 +128,5 @@ class Loader(IterableDataset[Batch]):
 
     def read(self, rows: Int[np.ndarray, "b t"]) -> Batch:
         features = self.standardise(self.store.batch(rows.reshape(-1)))
-        return Batch(features.unflatten(0, rows.shape), [self.store.key(row) for row in rows[:, 0]])
+        keys = [self.store.key(row) for row in rows[:, 0]]
+        return Batch(features.unflatten(0, rows.shape), keys, **(self.beside(rows) if self.beside else {}))

@@ -19,7 +19,9 @@ from torch.utils.data import DataLoader, IterableDataset
 from vitreous import __version__
 from vitreous.errors import RunError, StoreError
 from vitreous.features.loader import Loader
+from vitreous.features.needs import Beside, provide
 from vitreous.features.store import FeatureStore
+from vitreous.methods.base import Method
 from vitreous.runs import Recipe, Run, build, differences, generator_seed, read_recipe, settings, write_recipe
 from vitreous.train.checkpoint import SafetensorsIO
 from vitreous.train.history import loggers, plot_history
@@ -70,11 +72,13 @@ def fit(
     training = counted(training, loader)
     recipe = make_recipe(store, method, asdict(made), standardise)
     recipe = replace(recipe, training=asdict(training) | {"precision": precision, "validate": named(validate)})
+    torch.manual_seed(generator_seed(training.seed, -1))
+    built = build(recipe)
+    loader.beside = beside(data, built, method, training.frames)
     claim(out, recipe)
     if (out / "model.safetensors").is_file():
         return Run.load(out)
-    torch.manual_seed(generator_seed(training.seed, -1))
-    module = SlotTraining(build(recipe), training)
+    module = SlotTraining(built, training)
     if compile:
         module.method.compile()
     quiet()
@@ -85,7 +89,7 @@ def fit(
     trainer.fit(
         module,
         DataLoader(Endless(loader, start(resume)), batch_size=None),
-        held_out_batches(held_out, training, standardise),
+        held_out_batches(held_out, training, standardise, built, method),
         ckpt_path=resume if resume.is_file() else None,
     )
     if trainer.interrupted:
@@ -204,10 +208,20 @@ class Endless(IterableDataset[Batch]):
         return self.make.batches(self.first)
 
 
-def held_out_batches(held_out: Part | None, training: Training, standardise: str) -> DataLoader[Batch] | None:
+def beside(data: FeatureStore | Online | Part, built: Method, method: str, frames: int) -> Beside | None:
+    """What the method needs beside features."""
+    store = data.store if isinstance(data, Part) else data
+    lasting = 0 if isinstance(store, Online) else len(store)  # crops that are drawn do not come again
+    return provide(data, built.needs, built.picture_size, method, frames, lasting)
+
+
+def held_out_batches(
+    held_out: Part | None, training: Training, standardise: str, built: Method, method: str
+) -> DataLoader[Batch] | None:
     if held_out is None:
         return None
     loader = Loader(held_out, training.batch_size, training.frames, standardise, shuffle=False)
+    loader.beside = beside(held_out, built, method, training.frames)
     return DataLoader(loader, batch_size=None)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from vitreous.features.extract import extract
 from vitreous.features.format import Maker
-from vitreous.features.preprocess import Preprocess
+from vitreous.features.preprocess import Preprocess, resized
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
 from vitreous.types import Frame, Source
@@ -80,14 +80,22 @@ class Online:
         return row // len(self), int(self.clip[row % len(self)])
 
     def pictures(self, rows: list[int]) -> Iterator[UInt8[np.ndarray, "y x 3"]]:
+        """Neighbouring frames of one clip, cut alike, as the backbone sees them."""
+        size = self.backbone.size_for(self.grid)
+        return (resized(frame.image, size) for frame in self.cut(rows))
+
+    def frame(self, row: int | np.integer) -> Frame:
+        """As of a store: picture and ids of a draw, before resizing."""
+        return next(self.cut([int(row)]))
+
+    def cut(self, rows: list[int]) -> Iterator[Frame]:
         """Neighbouring frames of one clip, cut alike."""
         draw, clip = self.of(rows[0])
         start = rows[0] % len(self) - int(self.first[clip])
         view, flip = random_view(draw) if draw else ("identity", False)
         look = Preprocess(self.backbone.size_for(self.grid), self.meta.fit, view)
         for frame in islice(self.source.frames(self.source.keys[clip], start), len(rows)):
-            seen = look.resize(look(frame).image)
-            yield seen[:, ::-1] if flip else seen
+            yield mirrored(look(frame)) if flip else look(frame)
 
     def standardiser(self, mode: str = "dataset") -> Standardiser:
         return self.sample.standardiser(mode)
@@ -97,6 +105,12 @@ class Online:
 
     def pin(self, share: float = 0.5) -> bool:
         return False
+
+
+def mirrored(frame: Frame) -> Frame:
+    """Left for right."""
+    ids = None if frame.ids is None else frame.ids[:, ::-1]
+    return Frame(frame.key, frame.index, frame.image[:, ::-1], ids)
 
 
 def random_view(draw: int) -> tuple[str, bool]:

@@ -10,13 +10,14 @@ from vitreous.errors import RunError
 from vitreous.features.loader import Loader, Stored
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
+from vitreous.types import Frame
 
 
 class Part:
     """Some clips of a store, brought to scale by the statistics of the store that is trained on."""
 
     def __init__(self, store: FeatureStore, clips: Sequence[int], by: Stored) -> None:
-        self.store, self.path, self.by = store, store.path, by
+        self.store, self.path, self.meta, self.by = store, store.path, store.meta, by
         self.taken = np.isin(np.arange(len(store.keys)), clips)
 
     def windows(self, frames: int, random: np.random.Generator | None = None) -> Int[np.ndarray, "m t"]:
@@ -25,6 +26,9 @@ class Part:
 
     def batch(self, rows: Int[np.ndarray, " n"]) -> Float16[Tensor, "n h w d"]:
         return self.store.batch(rows)
+
+    def frame(self, row: int | np.integer) -> Frame:
+        return self.store.frame(row)
 
     def standardiser(self, mode: str = "dataset") -> Standardiser:
         return self.by.standardiser(mode)
