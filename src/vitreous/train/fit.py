@@ -107,7 +107,7 @@ def make_trainer(
         **machine,
         max_steps=training.steps,
         gradient_clip_val=training.clip,
-        callbacks=[Best(out / BEST), Keep(out / CHECKPOINT), *([RichProgressBar()] if progress else [])],
+        callbacks=[Best(out / BEST), Keep(out / CHECKPOINT), *([Progress()] if progress else [])],
         enable_checkpointing=False,
         logger=loggers(log, out),
         log_every_n_steps=max(1, training.steps // 200),
@@ -228,6 +228,13 @@ def held_out_batches(
 def start(checkpoint: Path) -> int:
     """The step that the checkpoint stands at; 0 without one."""
     return int(SafetensorsIO().load_checkpoint(checkpoint)["global_step"]) if checkpoint.is_file() else 0
+
+
+class Progress(RichProgressBar):
+    """Counts steps: epochs are of no account in an endless stream of batches."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return "Training"
 
 
 class Keep(Callback):
