@@ -1,6 +1,6 @@
 """A run applied to features or pictures: slots, and who owns each pixel."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from vitreous.backbones import Backbone, load_described
-from vitreous.errors import FeatureMismatch
+from vitreous.errors import FeatureMismatch, RunError
+from vitreous.features.needs import as_batch, provide, shrunk
 from vitreous.features.preprocess import Preprocess
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
@@ -54,14 +55,32 @@ def refine(masks: Float[Tensor, "t k h w"], pictures: UInt8[np.ndarray, "t y x 3
 
 
 @torch.no_grad()
-def find_slots(run: Run, features: Float[Tensor, "b t h w d"], state: Any = None) -> SlotOutput:
+def find_slots(run: Run, seen: Float[Tensor, "b t h w d"] | Batch, state: Any = None) -> SlotOutput:
     """Slots in standardised features. The same numbers every time: initial slots that are drawn are drawn alike.
 
+    seen   features are enough for most methods; a batch, as of `reader`, for those that need pictures or ids
     state  of the output for the frames just before these, so that slots keep their numbers; None where clips begin
     """
+    batch = seen if isinstance(seen, Batch) else Batch(seen)
+    needs = run.method.needs & {"pictures", "first_ids"} - ({"first_ids"} if state is not None else set())
+    if lacks := [name for name in sorted(needs) if getattr(batch, name) is None]:
+        raise RunError(f"{run.folder}: {run.recipe.method} needs {' and '.join(lacks)} beside features.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.recipe.training.get("seed", 0))
-        return run.method.eval()(Batch(features), state)
+        return run.method.eval()(batch, state)
+
+
+def reader(run: Run, store: FeatureStore) -> Callable[[Int[np.ndarray, "b t"]], Batch]:
+    """Rows of a store as a run sees them: features standardised as in training, and what else its method needs."""
+    check_store(run, store)
+    standardise, method = Standardiser.from_state(run.statistics), run.method
+    beside = provide(store, method.needs - {"frames"}, method.picture_size, run.recipe.method, frames=1)
+
+    def read(rows: Int[np.ndarray, "b t"]) -> Batch:
+        features = standardise(store.batch(rows.reshape(-1))).unflatten(0, rows.shape)
+        return Batch(features, **(beside(rows) if beside else {}))
+
+    return read
 
 
 def check_store(run: Run, store: FeatureStore) -> None:
@@ -95,8 +114,7 @@ def segment_store(
     wanted  rows: clips are left out where none of those that go together holds one. Those that stay are the same to
             the last bit, as slots that are drawn depend on the company of a batch
     """
-    check_store(run, store)
-    standardise = Standardiser.from_state(run.statistics)
+    read = reader(run, store)
     views = (store.rows(key, view) for view in store.meta.views for key in store.keys)
     for length, alike in groupby((rows for rows in views if len(rows)), key=len):
         for clips in several(alike, max(1, batch_size // length)):
@@ -104,8 +122,7 @@ def segment_store(
                 continue
             state = None
             for rows in np.split(np.stack(clips), range(batch_size, length, batch_size), axis=1):
-                features = standardise(store.batch(rows.reshape(-1)))
-                out = find_slots(run, features.unflatten(0, rows.shape), state)
+                out = find_slots(run, read(rows), state)
                 state = out.state
                 yield rows, out
 
@@ -149,28 +166,35 @@ class Segmenter:
 
     def stills(self, frames: Sequence[Frame]) -> list[Segmented]:
         """Segment pictures, each by itself."""
-        seen, features = self.see(frames)
+        seen = [self.preprocess(frame) for frame in frames]
         return [
             Segmented(view.key, view.image, self.pixels(mask, view.image))
-            for view, mask in zip(seen, find_slots(self.run, features[:, None]).masks, strict=True)
+            for view, mask in zip(seen, find_slots(self.run, self.see(seen, clips=len(seen))).masks, strict=True)
         ]
 
     def video(self, frames: Iterable[Frame], chunk: int = 8) -> Iterator[Segmented]:
         """Segment the frames of one clip, `chunk` at a time, however many there are; slots keep their numbers."""
         state = None
         for some in several(frames, chunk):
-            seen, features = self.see(some)
-            out = find_slots(self.run, features[None], state)
+            seen = [self.preprocess(frame) for frame in some]
+            out = find_slots(self.run, self.see(seen), state)
             state = out.state
             for view, mask in zip(seen, out.masks[0], strict=True):
                 found = self.pixels(mask[None], view.image)
                 yield Segmented(f"{view.key}/{view.index:04d}", view.image, found, view.key)
 
-    def see(self, frames: Sequence[Frame]) -> tuple[list[Frame], Float[Tensor, "n h w d"]]:
-        """The part of each picture that the model sees, and its standardised features."""
-        seen = [self.preprocess(frame) for frame in frames]
+    def see(self, seen: Sequence[Frame], clips: int = 1) -> Batch:
+        """Standardised features of preprocessed frames, and what else the method needs."""
         images = torch.from_numpy(np.stack([self.preprocess.resize(s.image) for s in seen]))
-        return seen, self.standardise(self.backbone(images[:, None])[:, 0])
+        features = self.standardise(self.backbone(images[:, None])[:, 0]).unflatten(0, (clips, -1))
+        method = self.run.method
+        size, pictures, first = method.picture_size or self.run.recipe.grid, None, None
+        if "pictures" in method.needs:
+            pictures = as_batch([shrunk(s, size)[0] for s in seen]).unflatten(0, (clips, -1))
+        starts = seen[:: len(seen) // clips]
+        if "first_ids" in method.needs and all(s.ids is not None for s in starts):
+            first = torch.from_numpy(np.stack([shrunk(s, size)[1] for s in starts]))
+        return Batch(features, pictures=pictures, first_ids=first)
 
     def pixels(self, mask: Float[Tensor, "1 k h w"], picture: UInt8[np.ndarray, "y x 3"]) -> Segmentation:
         if self.refine:

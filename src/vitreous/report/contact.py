@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
-from vitreous.predict.segment import check_store, find_slots, refine, to_pixels
+from vitreous.predict.segment import find_slots, reader, refine, to_pixels
 from vitreous.report.pictures import overlay, paint, principal_colours, save, sheet
 from vitreous.runs import Run
 
@@ -15,10 +14,9 @@ def result_sheet(run: Run, store: FeatureStore, path: Path, rows: list[int] | No
     """Input, principal components of the patch features, truth (where known), slots of eight rows of a store, as
     they are and with borders that follow the picture's edges.
     """
-    check_store(run, store)
     rows = rows if rows is not None else spread(len(store), 8)
-    standardised = Standardiser.from_state(run.statistics)(store.batch(rows))
-    masks = find_slots(run, standardised[:, None]).masks
+    seen = reader(run, store)(np.array(rows)[:, None])
+    masks, standardised = find_slots(run, seen).masks, seen.features[:, 0]
     frames = [store.frame(row) for row in rows]
     columns = [
         ("picture", [f.image for f in frames]),
