@@ -96,6 +96,17 @@ def test_facets_are_what_attention_computes(architecture, facet, layer, built, p
     assert not any(module._forward_hooks for module in backbone.modules())
 
 
+@pytest.mark.parametrize("layer", [1, 2])
+def test_tokens_and_keys_side_by_side_are_both(architecture, layer, built, pictures):
+    def features(facet):
+        backbone = load_backbone(str(built(architecture).folder), dtype="float32", layer=layer, facet=facet)
+        return backbone(pictures), backbone.norm
+
+    (both, norm), (tokens, alone), (keys, _) = features("token+key"), features("token"), features("key")
+    assert norm is alone
+    torch.testing.assert_close(both, torch.cat([tokens, keys], dim=-1), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("size", [(32, 48), (48, 32), (8, 8), (64, 64), (16, 64)], ids=str)
 def test_any_grid(architecture, size, built):
     backbone = load_backbone(str(built(architecture).folder))

@@ -57,8 +57,9 @@ class Backbone(nn.Module):
         self.depth = config.num_hidden_layers
         self.layer = self.cut(layer)
         self.norm = self.choose_norm(norm)
-        self.projection = None if facet == "token" else projection(self.blocks[-1], facet)
-        self.dim = self.projection.width if self.projection else int(config.hidden_size)
+        part = facet.removeprefix("token").removeprefix("+")
+        self.projection = projection(self.blocks[-1], part) if part else None
+        self.dim = self.gives_tokens * int(config.hidden_size) + (self.projection.width if self.projection else 0)
         mean, std = torch.tensor(self.mean), torch.tensor(self.std)
         self.register_buffer("scale", 1 / (255 * std), persistent=False)
         self.register_buffer("offset", -mean / std, persistent=False)
@@ -74,8 +75,8 @@ class Backbone(nn.Module):
 
     def choose_norm(self, norm: bool | None) -> bool:
         """Take the final norm out of the encoder, or keep it at hand, as asked."""
-        usual = self.facet == "token" and self.layer == self.depth and self.architecture.normed
-        if norm and self.facet != "token":
+        usual = self.gives_tokens and self.layer == self.depth and self.architecture.normed
+        if norm and not self.gives_tokens:
             raise BackboneError(f"The final norm is made for tokens: ask for norm or for facet {self.facet}, not both.")
         wanted = usual if norm is None else norm
         owner, name = final_norm(self.encoder, self.blocks, self.architecture.norm)
@@ -84,6 +85,10 @@ class Backbone(nn.Module):
             setattr(owner, name, nn.Identity())
         self.last_norm = module if wanted and not self.architecture.normed else None
         return wanted
+
+    @property
+    def gives_tokens(self) -> bool:
+        return self.facet.startswith("token")
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -140,12 +145,13 @@ class Backbone(nn.Module):
         return tokens[:, self.special :]
 
     def tokens(self, inputs: dict[str, Any]) -> Tensor:
-        if self.projection is not None:
-            with listening(self.projection.module) as heard:
-                self.encoder(**inputs)
-            return self.projection.of(heard[-1])
-        tokens = self.encoder(**inputs).last_hidden_state
-        return tokens if self.last_norm is None else self.last_norm(tokens)
+        with listening(self.projection.module if self.projection else nn.Identity()) as heard:
+            tokens = self.encoder(**inputs).last_hidden_state
+        tokens = tokens if self.last_norm is None else self.last_norm(tokens)
+        if self.projection is None:
+            return tokens
+        projected = self.projection.of(heard[-1])
+        return torch.cat([tokens, projected], dim=-1) if self.gives_tokens else projected
 
     def describe(self) -> dict[str, Any]:
         """All that identifies the features, as JSON can hold it. `load_described` makes the same backbone again."""

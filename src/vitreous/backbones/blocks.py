@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from vitreous.errors import BackboneError
 
-FACETS = ("token", "key", "query", "value")
+FACETS = ("token", "key", "query", "value", "token+key")
 PROJECTIONS = {"query": ("q_proj", "query"), "key": ("k_proj", "key"), "value": ("v_proj", "value")}
 FUSED, ORDER = "qkv", ("query", "key", "value")
 

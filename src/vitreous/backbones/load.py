@@ -34,7 +34,7 @@ def load_backbone(
             `owner/name@revision`).
         layer: Block whose output is taken, from 1; default the last. The blocks after it are not kept.
         facet: `token` for the output of the block; `key`, `query` or `value` for what its attention makes of its
-            input, all heads side by side (before any rotary position).
+            input, all heads side by side (before any rotary position); `token+key` for both, one after the other.
         norm: Whether tokens pass the network's final norm. Default: as `transformers` gives them, so after the last
             block only, and never for CLIP, whose final norm is for its CLS token.
         dtype: `bfloat16` runs under autocast with weights and residual stream in float32; `float32` runs in it.

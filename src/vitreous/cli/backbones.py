@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from vitreous.backbones import Backbone
     from vitreous.types import Source
 
-Facet = Literal["token", "key", "query", "value"]
+Facet = Literal["token", "key", "query", "value", "token+key"]
 
 
 def list_presets(json: bool = False) -> None:
@@ -63,7 +63,7 @@ def check(
         name: Preset, hub id (owner/name, owner/name@revision), or folder in the hub's format.
         download: Fetch from the Hugging Face hub what is not here.
         layer: Block whose output is taken; default: the last one, after the final norm.
-        facet: Patch tokens, or the keys, queries or values of that block's attention.
+        facet: Patch tokens; the keys, queries or values of that block's attention; or tokens and keys side by side.
         dtype: Of the forward pass.
         device: auto, cpu, cuda, cuda:1 ...
         grid: Patches per side for the timing: 16, or 16x24 for 16 rows of 24.
@@ -111,7 +111,7 @@ def stats(
         grid: Patches per side: 16, or 16x24 for 16 rows of 24. The largest centred part of that shape is seen.
         pictures: At most so many frames, evenly spread over the source.
         layer: Block whose output is taken; default: the last one, after the final norm.
-        facet: Patch tokens, or the keys, queries or values of that block's attention.
+        facet: Patch tokens; the keys, queries or values of that block's attention; or tokens and keys side by side.
         dtype: Of the forward pass.
         device: auto, cpu, cuda, cuda:1 ...
         batch_size: Pictures per forward pass.

@@ -14,7 +14,7 @@ def extract_features(
     views: str = "identity",
     split: str | None = None,
     layer: int | None = None,
-    facet: Literal["token", "key", "query", "value"] = "token",
+    facet: Literal["token", "key", "query", "value", "token+key"] = "token",
     dtype: Literal["bfloat16", "float32"] = "bfloat16",
     device: str = "auto",
     batch_size: int = 32,
@@ -42,7 +42,7 @@ def extract_features(
             crop:LEFT,TOP,RIGHT,BOTTOM in shares of the picture.
         split: Take one part of the data set: its folder train or test.
         layer: Block whose output is taken; default: the last one, after the final norm.
-        facet: Patch tokens, or the keys, queries or values of that block's attention.
+        facet: Patch tokens; the keys, queries or values of that block's attention; or tokens and keys side by side.
         dtype: Of the forward pass; features are stored as float16.
         device: auto, cpu, cuda, cuda:1 ...
         batch_size: Pictures per forward pass; a store that goes on keeps its own.

@@ -6,7 +6,7 @@ Both are cut as the backbone's input was (view, crop or squash), so that they li
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -49,8 +49,8 @@ class Beside:
         self.seen: dict[int, tuple[UInt8[np.ndarray, "y x 3"], Int[np.ndarray, "y x"] | None]] = {}
         self.room = int(MEMORY * free_memory() / (7 * size[0] * size[1])) if lasting else 0
 
-    def __call__(self, rows: Int[np.ndarray, "b t"]) -> dict[str, Tensor]:
-        found = {}
+    def __call__(self, rows: Int[np.ndarray, "b t"]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         if "pictures" in self.needs:
             pictures = as_batch([self.look(int(row))[0] for row in rows.reshape(-1)])
             found["pictures"] = pictures.unflatten(0, rows.shape)
@@ -67,15 +67,16 @@ class Beside:
     def look(self, row: int) -> tuple[UInt8[np.ndarray, "y x 3"], Int[np.ndarray, "y x"] | None]:
         found = self.seen.get(row)
         if found is None:
-            found = shrunk(self.store.frame(row), self.size)
+            frame = self.store.frame(row)
+            found = resized(frame.image, self.size), None if frame.ids is None else small_ids(frame.ids, self.size)
             if row < self.lasting and len(self.seen) < self.room:
                 self.seen[row] = found
         return found
 
 
-def shrunk(frame: Frame, size: tuple[int, int]) -> tuple[UInt8[np.ndarray, "y x 3"], Int[np.ndarray, "y x"] | None]:
-    """Picture and ids at a size; ids are never interpolated."""
-    return resized(frame.image, size), None if frame.ids is None else nearest(frame.ids, size).astype(np.int64)
+def small_ids(ids: Int[np.ndarray, "y x"], size: tuple[int, int]) -> Int[np.ndarray, "Y X"]:
+    """Ids at the size that a method sees; they are never interpolated."""
+    return nearest(ids, size).astype(np.int64)
 
 
 def as_batch(pictures: Sequence[UInt8[np.ndarray, "y x 3"]]) -> Float[Tensor, "n 3 y x"]:
@@ -106,10 +107,10 @@ def provide(
             "store of clips."
         )
     facet = store.meta.backbone.get("facet")
-    if "keys" in needs and facet != "key":
-        keys = replace(store.meta, backbone=store.meta.backbone | {"facet": "key"})
+    if "keys" in needs and facet != "token+key":
+        keys = replace(store.meta, backbone=store.meta.backbone | {"facet": "token+key"})
         raise StoreError(
-            f"{where} holds the {facet}s of its backbone, but {method} needs the keys.\n"
+            f"{where} holds the {facet}s of its backbone alone, but {method} needs tokens and keys side by side.\n"
             f"Extract them:  {keys.command(Path('KEYS.lance'))}"
         )
     if not needs & {"pictures", "first_ids"}:

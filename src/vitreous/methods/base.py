@@ -14,8 +14,8 @@ class Method(nn.Module):
 
     The features are frozen: no gradient reaches them, and no learned layer stands between backbone and target.
 
-    needs         beside features: "pictures", "first_ids" (see Batch), "keys" (features are the keys of the backbone's
-                  attention), "frames" (several per clip, to learn from). What is said here, a method needs whatever
+    needs         beside features: "pictures", "first_ids" (see Batch), "keys" (of the backbone's attention, in the last half of
+                  the features' channels: facet token+key), "frames" (several per clip, to learn from). What is said here, a method needs whatever
                   its settings; an object whose settings ask for more, or less, says so itself
     picture_size  (y, x) in pixels at which it wants pictures
     rates         factor on the learning rate by the first part of a parameter's name: {"dvae": 3.0}
