@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float16, Int
@@ -63,7 +63,7 @@ class Loader(IterableDataset[Batch]):
         seed: int = 0,
         pin: bool = True,
         shard: tuple[int, int] = (0, 1),
-        beside: Callable[[Int[np.ndarray, "b t"]], dict[str, Tensor]] | None = None,
+        beside: Callable[[Int[np.ndarray, "b t"]], dict[str, Any]] | None = None,
     ) -> None:
         if batch_size < 1 or frames < 1:
             raise VitreousError(f"Batch size and frames must be at least 1, got {batch_size} and {frames}.")

@@ -14,13 +14,14 @@ from torch.nn.functional import interpolate
 
 from vitreous.backbones import Backbone, load_described
 from vitreous.errors import FeatureMismatch, RunError
-from vitreous.features.needs import as_batch, provide, shrunk
-from vitreous.features.preprocess import Preprocess
+from vitreous.features.needs import as_batch, provide, small_ids
+from vitreous.features.preprocess import Preprocess, resized
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
 from vitreous.runs import Run
 from vitreous.types import Batch, Frame, Segmentation, SlotOutput, Source
 
+WORDS = {"pictures": "pictures", "first_ids": "the objects' ids in the first frame"}
 REACH, EDGE = 1.5, 1e-3  # of the guided filter: radius in patches; variance of colour that counts as an edge
 
 
@@ -64,7 +65,11 @@ def find_slots(run: Run, seen: Float[Tensor, "b t h w d"] | Batch, state: Any = 
     batch = seen if isinstance(seen, Batch) else Batch(seen)
     needs = run.method.needs & {"pictures", "first_ids"} - ({"first_ids"} if state is not None else set())
     if lacks := [name for name in sorted(needs) if getattr(batch, name) is None]:
-        raise RunError(f"{run.folder}: {run.recipe.method} needs {' and '.join(lacks)} beside features.")
+        raise RunError(
+            f"{run.folder}: {run.recipe.method} needs {' and '.join(WORDS[name] for name in lacks)} beside features.\n"
+            "Score or segment data that has them, or train with another start:  vitreous train --method "
+            f"{run.recipe.method} --help"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.recipe.training.get("seed", 0))
         return run.method.eval()(batch, state)
@@ -190,10 +195,10 @@ class Segmenter:
         method = self.run.method
         size, pictures, first = method.picture_size or self.run.recipe.grid, None, None
         if "pictures" in method.needs:
-            pictures = as_batch([shrunk(s, size)[0] for s in seen]).unflatten(0, (clips, -1))
-        starts = seen[:: len(seen) // clips]
-        if "first_ids" in method.needs and all(s.ids is not None for s in starts):
-            first = torch.from_numpy(np.stack([shrunk(s, size)[1] for s in starts]))
+            pictures = as_batch([resized(s.image, size) for s in seen]).unflatten(0, (clips, -1))
+        if "first_ids" in method.needs:
+            ids = [small_ids(s.ids, size) for s in seen[:: len(seen) // clips] if s.ids is not None]
+            first = torch.from_numpy(np.stack(ids)) if len(ids) == clips else None
         return Batch(features, pictures=pictures, first_ids=first)
 
     def pixels(self, mask: Float[Tensor, "1 k h w"], picture: UInt8[np.ndarray, "y x 3"]) -> Segmentation:
