@@ -5,7 +5,16 @@ import torch
 from torch.testing import assert_close
 
 from vitreous.metrics import diagnostics
-from vitreous.metrics.diagnostics import DIAGNOSTICS, active_slots, entropy, gini, mask_similarity, mean_fill, top_share
+from vitreous.metrics.diagnostics import (
+    DIAGNOSTICS,
+    active_slots,
+    entropy,
+    gini,
+    mask_similarity,
+    mean_fill,
+    pattern_fill,
+    top_share,
+)
 
 UNIFORM = torch.full((1, 4, 3, 3), 0.25)
 SPLIT = torch.tensor([0, 1, 2, 3]).repeat(4).view(1, 1, 4, 4).eq(torch.arange(4).view(1, 4, 1, 1)).float()
@@ -63,3 +72,12 @@ def test_the_constant_mean_fills_to_one():
 def test_shares_won_sum_to_one():
     masks = torch.randn(3, 5, 4, 4, generator=torch.Generator().manual_seed(1)).softmax(1)
     assert diagnostics.shares_won(masks).sum(1).tolist() == pytest.approx([1, 1, 1])
+
+
+def test_the_pattern_is_what_differs_between_patches():
+    features = torch.randn(2, 4, 4, 6, generator=torch.Generator().manual_seed(0))
+    assert pattern_fill(torch.zeros_like(features), features).tolist() == pytest.approx([1, 1])
+    assert pattern_fill(features + 3, features).tolist() == pytest.approx([0, 0], abs=1e-12)
+    assert mean_fill(features + 3, features).min() > 1  # the same, but for what all patches share
+    rebuilt = torch.randn(2, 4, 4, 6, generator=torch.Generator().manual_seed(1))
+    assert (pattern_fill(rebuilt, features) <= mean_fill(rebuilt, features)).all()

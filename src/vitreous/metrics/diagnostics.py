@@ -1,6 +1,7 @@
 """What slots are like, without ground truth. Healthy: many active, little alike, decided, better than the mean.
 
 Masks are shares: in [0, 1], summing to 1 over k. A picture each; frames of a clip are samples: masks.flatten(0, 1).
+What labels know of position and of content is in information.py.
 """
 
 from math import log, nan
@@ -59,6 +60,16 @@ def mean_fill(rebuilt: Float[Tensor, "b *grid d"], features: Float[Tensor, "b *g
     error = (rebuilt - features).square().sum((1, 2))
     spread = (features - features.mean(1, keepdim=True)).square().sum((1, 2))
     return (error / spread).where(spread > 0, nan)
+
+
+def pattern_fill(rebuilt: Float[Tensor, "b *grid d"], features: Float[Tensor, "b *grid d"]) -> Float[Tensor, " b"]:
+    """mean_fill after each side's mean is taken away: 0 perfect, 1 where the same is rebuilt everywhere.
+
+    What all patches of a picture share tells no object from another, and a decoder that leaves it out (or has not yet
+    learnt it, as after a short training on other pictures) may still know every object. It never exceeds mean_fill.
+    """
+    rebuilt, features = (x.double().flatten(1, -2) for x in (rebuilt, features))
+    return mean_fill(rebuilt - rebuilt.mean(1, keepdim=True), features - features.mean(1, keepdim=True))
 
 
 def shares_won(masks: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k"]:
