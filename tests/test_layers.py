@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "runs": {"methods"},
     "train": {"features", "methods", "runs", "metrics"},
     "predict": {"data", "backbones", "features", "runs"},
-    "report": {"data", "features", "metrics", "predict", "runs"},
+    "report": {"backbones", "data", "features", "metrics", "predict", "runs"},
 }  # cli/ may import anything, inside its functions
 TRAINER = {"lightning", "pytorch_lightning"}
 

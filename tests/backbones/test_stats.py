@@ -53,7 +53,16 @@ def test_principal_components_by_hand():
     x = x @ np.linalg.inv(np.linalg.cholesky(x.T @ x / len(x))).T  # exactly white
     turn = np.linalg.qr(draw.standard_normal((4, 4)))[0]
     tokens = torch.from_numpy(x * [4, 2, 1, 1] @ turn).reshape(10, 20, 20, 4)
-    assert summary(tokens).pca90 == 2
+    found = summary(tokens)
+    assert (found.pca90, found.pca95) == (2, 3)  # three hold 95.5 %
+    assert found.spectrum.tolist() == pytest.approx([16 / 22, 4 / 22, 1 / 22, 1 / 22])
+
+
+def test_spatial_variance_is_that_within_pictures():
+    x = features()
+    assert summary(*x.split(5)).spatial == pytest.approx(x.double().flatten(1, 2).numpy().var(1).mean())
+    pictures_of_one_colour = torch.randn(6, 1, 1, 5).expand(6, 3, 4, 5)
+    assert summary(pictures_of_one_colour).spatial == pytest.approx(0, abs=1e-12)
 
 
 def test_position_share_is_1_where_all_pictures_are_alike_and_small_for_noise():

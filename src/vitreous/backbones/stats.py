@@ -20,7 +20,9 @@ class FeatureSummary:
     mean, std       per channel, over pictures and positions
     norm            mean length of a token
     cosine          mean cosine between two different patches of one picture: near 1, they all look alike
-    pca90           principal components that hold 90 % of the variance, of `dim`
+    spatial         variance over the patches of a picture, mean over pictures and channels: what slots have to go by
+    spectrum        share of the variance that each principal component holds, the largest first; zeros where none is
+    pca90, pca95    principal components that hold 90 or 95 % of the variance, of `dim`
     position_share  variance of the mean at each position, over that of all tokens, both summed over channels: what can
                     be known of a token from its place alone. For n pictures of pure noise it is 1 / n, not 0
     """
@@ -32,8 +34,17 @@ class FeatureSummary:
     std: Float64[Tensor, " d"]
     norm: float
     cosine: float
-    pca90: int
+    spatial: float
+    spectrum: Float64[Tensor, " d"]
     position_share: float
+
+    @property
+    def pca90(self) -> int:
+        return components_for(self.spectrum, 0.9)
+
+    @property
+    def pca95(self) -> int:
+        return components_for(self.spectrum, 0.95)
 
     def numbers(self) -> dict[str, float | int | list[int]]:
         """For people and JSON: channels are summed up by their mean of means and root mean square of stds."""
@@ -45,7 +56,9 @@ class FeatureSummary:
             "std": float(self.std.square().mean().sqrt()),
             "norm": self.norm,
             "cosine": self.cosine,
+            "spatial": self.spatial,
             "pca90": self.pca90,
+            "pca95": self.pca95,
             "position_share": self.position_share,
         }
 
@@ -74,6 +87,7 @@ class FeatureStats:
         self.lengths += lengths.sum()
         self.alike += mean_cosine(tokens, lengths).sum()
         x = x - self.around
+        self.within += (x - x.mean((1, 2), keepdim=True)).square().mean((1, 2, 3)).sum()
         self.pictures += len(x)
         self.places += x.sum(0)
         x = x.flatten(0, 2)
@@ -84,7 +98,7 @@ class FeatureStats:
         self.around = x.mean((0, 1, 2))
         self.places = torch.zeros_like(x[0])
         self.products = x.new_zeros(d, d)
-        self.lengths, self.alike = x.new_zeros(()), x.new_zeros(())
+        self.lengths, self.alike, self.within = (x.new_zeros(()) for _ in range(3))
 
     def summary(self) -> FeatureSummary:
         if not self.pictures:
@@ -104,7 +118,8 @@ class FeatureStats:
             std=variance.sqrt(),
             norm=float(self.lengths / tokens),
             cosine=float(self.alike / n),
-            pca90=components_for(covariance, 0.9),
+            spatial=float(self.within / n),
+            spectrum=spectrum(covariance),
             position_share=float(by_place / total) if total > 0 else 0.0,
         )
 
@@ -118,10 +133,12 @@ def mean_cosine(tokens: Float64[Tensor, "n k d"], lengths: Float64[Tensor, "n k"
     return (unit.sum(1).square().sum(1) - unit.square().sum((1, 2))) / (k * (k - 1))
 
 
-def components_for(covariance: Float64[Tensor, "d d"], share: float) -> int:
-    """So many principal components hold this share of the variance; 0 where nothing varies."""
+def spectrum(covariance: Float64[Tensor, "d d"]) -> Float64[Tensor, " d"]:
+    """Share of the variance along each principal axis, the largest first; zeros where nothing varies."""
     values = torch.linalg.eigvalsh(covariance).clamp(min=0).flip(0)
-    if values.sum() <= 0:
-        return 0
-    held = values.cumsum(0) / values.sum()
-    return int((held < share - 1e-12).sum()) + 1
+    return values / values.sum() if values.sum() > 0 else torch.zeros_like(values)
+
+
+def components_for(spectrum: Float64[Tensor, " d"], share: float) -> int:
+    """So many principal components hold this share of the variance; 0 where nothing varies."""
+    return int((spectrum.cumsum(0) < share - 1e-12).sum()) + 1 if spectrum.sum() > 0 else 0
