@@ -7,6 +7,7 @@ log.csv             loss per logged step; held_out.csv on held-out clips
 checkpoint.safetensors   where training goes on when it was interrupted
 scores.json         written by `vitreous score`
 training_history.png result.png
+teacher/            the run that taught this one, where its method has a teacher (SPOT)
 """
 
 from dataclasses import asdict, dataclass, field, fields
@@ -23,6 +24,7 @@ from vitreous.methods import method_class
 from vitreous.methods.base import Method
 
 WEIGHTS = "model.safetensors"
+TEACHER = "teacher"
 STANDARDISE = "standardise."  # prefix of the statistics among the tensors
 
 
@@ -61,7 +63,7 @@ class Run:
         """Read a run; strict: every weight must be there and fit. `weights` may name last.safetensors instead."""
         folder = Path(folder)
         if not (folder / weights).is_file():
-            unfinished = (folder / "checkpoint.safetensors").is_file()
+            unfinished = any((folder / place / "checkpoint.safetensors").is_file() for place in ("", TEACHER))
             hint = (
                 "Its training was interrupted: the same `vitreous train` goes on."
                 if unfinished

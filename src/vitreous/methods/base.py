@@ -14,9 +14,10 @@ class Method(nn.Module):
 
     The features are frozen: no gradient reaches them, and no learned layer stands between backbone and target.
 
-    needs         beside features: "pictures", "first_ids" (see Batch), "keys" (of the backbone's attention, in the last half of
-                  the features' channels: facet token+key), "frames" (several per clip, to learn from). What is said here, a method needs whatever
-                  its settings; an object whose settings ask for more, or less, says so itself
+    needs         beside features: "pictures", "first_ids" (see Batch), "keys" (of the backbone's attention, in the last
+                  half of the features' channels: facet token+key), "frames" (several per clip, to learn from). What is
+                  said here, a method needs whatever its settings; an object whose settings ask for more, or less, says
+                  so itself
     picture_size  (y, x) in pixels at which it wants pictures
     rates         factor on the learning rate by the first part of a parameter's name: {"dvae": 3.0}
     """
@@ -31,6 +32,17 @@ class Method(nn.Module):
     def __init__(self, config: Any, feature_dim: int, grid: tuple[int, int]) -> None:
         super().__init__()
         self.config, self.feature_dim, self.grid = config, feature_dim, grid
+
+    @classmethod
+    def teacher_of(cls, config: Any) -> tuple[Any, float] | None:
+        """Settings of the same method that is trained first and teaches the one of `config`, and how long as a multiple
+        of the latter's training. None: nobody teaches it.
+        """
+        return None
+
+    def learn_from(self, teacher: "Method") -> None:
+        """Be told who teaches; called before the training where `teacher_of` names one."""
+        raise NotImplementedError
 
     def forward(self, batch: Batch, state: Any = None) -> SlotOutput:
         """Find slots. `state`: of the output for the frames just before these; None where clips begin."""

@@ -22,7 +22,7 @@ from vitreous.features.loader import Loader
 from vitreous.features.needs import Beside, provide
 from vitreous.features.store import FeatureStore
 from vitreous.methods.base import Method
-from vitreous.runs import Recipe, Run, build, differences, generator_seed, read_recipe, settings, write_recipe
+from vitreous.runs import TEACHER, Recipe, Run, build, differences, generator_seed, read_recipe, settings, write_recipe
 from vitreous.train.checkpoint import SafetensorsIO
 from vitreous.train.history import loggers, plot_history
 from vitreous.train.module import SlotTraining, Training
@@ -61,6 +61,8 @@ def fit(
     devices    on each of `num_nodes` machines; they share every batch
     log        "tensorboard" or "wandb" beside log.csv
 
+    A method that learns from a teacher has it trained first, in out/teacher, on the same store and by the same rules.
+
     Raises RunError for settings that cannot be (unknown names, more slots than patches), for another recipe in the
     folder, and for a loss that is not finite; StoreError for a store that is empty or has too short clips.
     """
@@ -78,6 +80,13 @@ def fit(
     claim(out, recipe)
     if (out / "model.safetensors").is_file():
         return Run.load(out)
+    teacher = built.teacher_of(made)
+    if teacher is not None:
+        first = replace(training, steps=max(1, round(teacher[1] * training.steps)), epochs=None)
+        how = {"standardise": standardise, "precision": precision, "device": device, "validate": validate}
+        how |= {"devices": devices, "num_nodes": num_nodes, "compile": compile, "log": log, "progress": progress}
+        fit(store, out / TEACHER, method, asdict(teacher[0]), first, **how)
+        built.learn_from(Run.load(out / TEACHER).method)
     module = SlotTraining(built, training)
     if compile:
         module.method.compile()
@@ -97,6 +106,7 @@ def fit(
     run = Run(out, recipe, module.result.eval(), data.standardiser(standardise).state())
     if trainer.is_global_zero:
         finish(run)
+    trainer.strategy.barrier()  # a teacher is there for all devices, or none
     return run
 
 
