@@ -1,0 +1,35 @@
+"""The commands that made what a page shows, in full, so that anybody can make it again."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vitreous.report.scored import Scored
+
+
+def train_command(scored: Scored) -> str:
+    """Every setting spelled out. A recipe knows its data by name and fingerprint, so the store's path is left open."""
+    recipe = scored.recipe
+    said = {"out": str(scored.folder), "method": recipe.method, "standardise": recipe.standardise}
+    return command("train", f"STORE_OF_{recipe.source.get('name', '')}", options=said | recipe.config | recipe.training)
+
+
+def score_command(scored: Scored) -> str:
+    rows = scored.rows
+    options = {"refine": any(row.endswith(", refined") for row in rows), "baselines": "ceiling of the grid" in rows}
+    return command("score", str(scored.folder), str(scored.data["store"]), options=options)
+
+
+def command(name: str, *words: str, options: Mapping[str, Any]) -> str:
+    """vitreous NAME WORDS --options; what is None or empty is left out, as its default is."""
+    line = ["vitreous", name, *words]
+    for option, value in options.items():
+        if value is not None and value != "":
+            line += [f"--{option.replace('_', '-')}", str(value).lower() if isinstance(value, bool) else str(value)]
+    return shlex.join(line)
+
+
+def scored_at(scored: Scored) -> float:
+    """When, in seconds since 1970: the date of scores.json."""
+    return Path(scored.folder, "scores.json").stat().st_mtime
