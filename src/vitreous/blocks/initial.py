@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import normalize, one_hot
 
+from vitreous.blocks.redundancy import joined, merge_tree
+
 
 class SharedGaussian(nn.Module):
     """All slots from one learned Gaussian, sampled in training and evaluation (Locatello et al. 2020).
@@ -133,23 +135,11 @@ class PatchGroups(nn.Module):
         groups = self.nearest(x, self.pick(x))
         size = groups.sum(-1)
         mean = groups @ x / size.clamp(min=1)[..., None]  # dot products of these are mean cosines
-        rows, names = torch.arange(len(x), device=x.device), torch.arange(groups.shape[1], device=x.device)
-        for _ in range(groups.shape[1] - 1):
-            there = size > 0
-            pairs = there[:, :, None] & there[:, None] & (names[:, None] < names)
-            alike, pair = (mean @ mean.mT).masked_fill(~pairs, -torch.inf).flatten(1).max(1)
-            due = (there.sum(1) > self.slots) | (alike > 1 - self.merge)
-            if not due.any():
-                break
-            row, one, other = rows[due], pair[due] // len(names), pair[due] % len(names)
-            both = size[row, one] + size[row, other]
-            mean[row, one] = (mean[row, one] * size[row, one, None] + mean[row, other] * size[row, other, None]) / both[
-                :, None
-            ]
-            size[row, one], size[row, other] = both, 0
-            groups[row, one] += groups[row, other]
-            groups[row, other] = 0
-        return groups[rows[:, None], size.argsort(dim=1, descending=True, stable=True)[:, : self.slots]]
+        tree = merge_tree(1 - mean @ mean.mT, size)
+        merges = torch.maximum(tree.below(self.merge), (size > 0).sum(1) - self.slots)
+        groups = joined(tree.cut(merges)) @ groups
+        largest = groups.sum(-1).argsort(dim=1, descending=True, stable=True)[:, : self.slots]
+        return groups.gather(1, largest[..., None].expand(-1, -1, x.shape[1]))
 
     def pick(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b c d"]:
         """Candidates, far apart. With fewer patches than candidates some are picked twice."""
