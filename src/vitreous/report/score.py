@@ -7,8 +7,8 @@ scores.json  data         what was scored, with digests of the list of pictures 
              by           material of the scene, number of objects, frame (of clips) -> value -> row -> metric
              best_iou     of every object: by material, by size -> value -> row
              diagnostics  of the run's masks, without the truth
-scores.csv   a line per picture and row; objects.csv per object and row, clips.csv per clip and row, slots.csv per picture
-             of the run's own masks: what `vitreous compare` reads
+scores.csv   a line per picture and row; objects.csv per object and row, clips.csv per clip and row, slots.csv per
+             picture of the run's own masks: what `vitreous compare` reads
 """
 
 import json

@@ -67,8 +67,8 @@ def read_scored(folder: Path | str, *, refined: bool = False) -> Scored:
         store = saved.get("data", {}).get("store", "STORE")
         lacking = "conventions" if "conventions" not in saved else ", ".join(missing)
         raise RunError(
-            f"{folder} was scored by an older version: it lacks {lacking}, so nobody can tell whether its scores may be "
-            f"compared.\nScore it again:  vitreous score {folder} {store}"
+            f"{folder} was scored by an older version: it lacks {lacking}, so nobody can tell whether its scores may "
+            f"be compared.\nScore it again:  vitreous score {folder} {store}"
         )
     frames = {name: read_csv(folder / file) for name, file in FILES.items()}
     row = next(iter(saved["rows"])) + (", refined" if refined else "")
