@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "train": {"features", "methods", "runs", "metrics"},
     "predict": {"data", "backbones", "features", "runs"},
     "report": {"backbones", "data", "features", "metrics", "predict", "runs"},
+    "sweep": {"data", "backbones", "features", "methods", "metrics", "train", "runs", "report"},
 }  # cli/ may import anything, inside its functions
 TRAINER = {"lightning", "pytorch_lightning"}
 
