@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from vitreous.blocks.losses import diversity, rebuild_loss
+from vitreous.blocks.losses import diversity, rebuild_loss, shares_cross_entropy
 
 
 @pytest.mark.parametrize("kind", ["mse", "cosine", "channel_norm"])
@@ -50,3 +50,31 @@ def test_channel_norm_is_blind_to_offset_and_length_cosine_to_length():
     assert rebuild_loss(3 * x + 2, x, "channel_norm").item() == pytest.approx(0, abs=1e-4)
     assert rebuild_loss(3 * x, x, "cosine").item() == pytest.approx(0, abs=1e-6)
     assert rebuild_loss(3 * x, x, "mse").item() > 1
+
+
+def test_distillation_with_its_second_softmax_equals_the_reference(golden):
+    case = golden("loss_dias_distill")
+    first, last = (case(f"in.attn_{name}").flatten(2).requires_grad_() for name in ("first", "last"))
+    loss = shares_cross_entropy(first, last, twice=True)
+    assert_close(loss, case("out.loss"), atol=1e-5, rtol=1e-5)
+    loss.backward()
+    assert_close(first.grad.view_as(case("grad.attn_first")), case("grad.attn_first"), atol=1e-5, rtol=1e-4)
+    assert last.grad is None
+
+
+def test_distillation_of_one_patch_by_hand():
+    first, last = torch.tensor([[[0.6], [0.3], [0.1]]]), torch.tensor([[[0.9], [0.05], [0.05]]])
+    assert shares_cross_entropy(first, last).item() == pytest.approx(0.635071, abs=1e-6)
+    assert shares_cross_entropy(first, last, twice=True).item() == pytest.approx(0.893287, abs=1e-6)
+    swapped = last[:, [1, 0, 2]]
+    assert shares_cross_entropy(first, swapped).item() == pytest.approx(1.224246, abs=1e-6)
+    assert shares_cross_entropy(first, swapped, twice=True).item() == pytest.approx(1.148287, abs=1e-6)
+    assert shares_cross_entropy(last, last).item() == pytest.approx(0.394398, abs=1e-6)  # its entropy
+
+
+def test_distillation_of_a_slot_that_is_not_there_has_a_gradient():
+    shares = torch.tensor([[[0.0, 0.0], [1.0, 1.0]]], requires_grad=True)
+    loss = shares_cross_entropy(shares, torch.tensor([[[0.0, 0.5], [1.0, 0.5]]]))
+    assert loss.item() == pytest.approx(0.5 * 0.5 * 87.33654, rel=1e-4)  # log of the smallest float
+    loss.backward()
+    assert shares.grad.isfinite().all()

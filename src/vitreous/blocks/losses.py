@@ -37,3 +37,18 @@ def diversity(slots: Float[Tensor, "*b k s"], keep: Bool[Tensor, "*b k"] | None 
     if keep is not None:
         pairs = pairs & keep[..., :, None] & keep[..., None, :]
     return (cosines * pairs).sum() / pairs.sum().clamp(min=1)
+
+
+def shares_cross_entropy(
+    shares: Float[Tensor, "*rows k n"], target: Float[Tensor, "*rows k n"], *, twice: bool = False
+) -> Tensor:
+    """How far shares of patches are from others, -sum over k of target·log(share), mean over patches and rows. It is
+    least, the entropy of the target, where both are the same. No gradient reaches the target.
+
+    twice  the shares are taken for logits, so that a second softmax is on top, as in DIAS' code: the loss then cannot
+           fall below log(1 + (k - 1) / e)
+    """
+    shares, target = shares.float(), target.detach().float()
+    # a share below the smallest float would have a logarithm of -inf
+    logs = shares.log_softmax(-2) if twice else shares.clamp_min(torch.finfo(torch.float32).tiny).log()
+    return -(target * logs).sum(-2).mean()

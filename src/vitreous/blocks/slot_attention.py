@@ -15,6 +15,13 @@ class Looks(NamedTuple):
     attention: Float[Tensor, "b i k n"]
 
 
+class Seen(NamedTuple):
+    """What slots look at: keys and values of the patches, in heads. They are the same for every look at a frame."""
+
+    key: Float[Tensor, "b a n e"]
+    value: Float[Tensor, "b a n e"]
+
+
 class ResidualMLP(nn.Module):
     """x + fc2(act(fc1(norm(x)))), slot by slot."""
 
@@ -73,15 +80,16 @@ class SlotAttention(nn.Module):
 
     def forward(
         self,
-        features: Float[Tensor, "b n d"],
+        features: Float[Tensor, "b n d"] | Seen,
         slots: Float[Tensor, "b k s"],
         *,
         iterations: int | None = None,
         keep: Bool[Tensor, "b k"] | None = None,
     ) -> Looks:
-        """Refine `slots` by looking at `features`. Slots that `keep` leaves out win no patch."""
-        x = self.norm_features(features)
-        key, value = self.split(self.to_key(x)), self.split(self.to_value(x))
+        """Refine `slots` by looking at `features`, or at what `see` made of them, which saves doing so twice. Slots
+        that `keep` leaves out win no patch.
+        """
+        key, value = features if isinstance(features, Seen) else self.see(features)
         first, attention = slots, []
         count = self.iterations if iterations is None else iterations
         for step in range(count):
@@ -92,6 +100,11 @@ class SlotAttention(nn.Module):
             slots, share = self.step(key, value, slots, keep)
             attention.append(share)
         return Looks(slots, torch.stack(attention, dim=1))
+
+    def see(self, features: Float[Tensor, "b n d"]) -> Seen:
+        """Keys and values of patches."""
+        x = self.norm_features(features)
+        return Seen(self.split(self.to_key(x)), self.split(self.to_value(x)))
 
     def step(
         self,
