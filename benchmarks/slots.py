@@ -18,7 +18,7 @@ that follow the edges of the pictures. --keep FOLDER goes on with the stores and
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -129,7 +129,7 @@ def main_table(bench: Bench, train: Path, test: Path) -> None:
         ours = bench.scores(name, known, unknown)
         run = bench.run(name, known, bench.seeds[0])
         every = score(run, unknown, refine=True)  # with the rows that learn nothing
-        by = json.loads((run.folder / "scores.json").read_text())["by"]["scene"]
+        saved = json.loads((run.folder / "scores.json").read_text())
         first, refined, *others = every
 
         def rows(ours=ours, every=every, others=others):
@@ -140,11 +140,17 @@ def main_table(bench: Bench, train: Path, test: Path) -> None:
 
         about = f"{grid}x{grid}, {bench.steps} steps, {len(bench.seeds)} seeds, {len(unknown)} scenes"
         show(about, ["FG-ARI", "ARI", "mBO", "mIoU", "boundary F"], rows())
-        materials = (
-            (f"{kind} scenes", [f"{table[row][m]['mean']:.3f}" for row in (first, refined) for m in SHOWN[:3]])
-            for kind, table in by.items()
-        )
-        show(f"{grid}x{grid} by material, seed {bench.seeds[0]}", DOUBLE, materials)
+        title, both = f"{grid}x{grid}, seed {bench.seeds[0]}", (first, refined)
+        show(f"{title}, by the material of all objects", DOUBLE, broken_down(saved["by"]["scene"], both, SHOWN[:3]))
+        for kind, parts in saved["best_iou"].items():
+            show(f"{title}, objects by {kind}", ["IoU", "IoU refined"], broken_down(parts, both, ["best_iou"]))
+
+
+def broken_down(parts: dict, rows: Iterable[str], metrics: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Means by part of a break-down in scores.json, with the number of pictures or objects in it."""
+    for part, table in parts.items():
+        cells = [table[row][metric] for row in rows for metric in metrics]
+        yield f"{part} ({cells[0]['count']})", [f"{c['mean']:.3f} [{c['low']:.3f}, {c['high']:.3f}]" for c in cells]
 
 
 def slots_table(bench: Bench, train: Path, test: Path) -> None:
