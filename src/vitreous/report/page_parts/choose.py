@@ -37,7 +37,7 @@ def choose(values: pd.DataFrame, count: int) -> list[Chosen]:
         BEST: mean.sort_values(ascending=False, kind="stable"),
     }
     orders = {why: order for why, order in orders.items() if len(order)}
-    each, taken, found = -(-count // max(1, len(orders))), set(), []
+    each, taken, found = -(-min(count, len(scenes)) // max(1, len(orders))), set(), []
     for why, order in orders.items():
         free = order[[scene not in taken for scene in order.index]][:each]
         taken.update(free.index)

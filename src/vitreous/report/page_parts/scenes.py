@@ -24,7 +24,7 @@ from vitreous.runs import Run
 from vitreous.types import Frame
 
 SIDE, CLIP_SIDE = 256, 160  # longest side of a picture on the page, still and clip
-FRAMES = 24  # of a clip, spread evenly over it
+FRAMES, MOST_CLIPS = 24, 8  # frames of a clip, spread evenly over it; clips, where they are long
 BUDGET = 9_000_000  # characters of all scenes: the page stays below 15 MB with its figures
 MOST_RUNS = 12  # side by side
 BELONGS = 0.1  # least IoU for a slot to be said to show an object
@@ -69,17 +69,15 @@ def browse(runs: Sequence[Scored], values: Mapping[str, pd.DataFrame], count: in
     browser = Browser([s.scored.name for s in sources], notes=notes)
     if not sources or not count:
         return browser
-    plans, frames = [], 0
-    for chosen in choose(next(iter(values.values()))[browser.runs], count):
+    plans, decisive = [], next(iter(values.values()))[browser.runs]
+    longest = min(FRAMES, int(np.median(sources[0].store.lengths)))
+    for chosen in choose(decisive, min(count, max(MOST_CLIPS, count // longest))):
         try:
             plan = [rows_of(source.store, chosen) for source in sources]
         except VitreousError as error:
             notes.append(f"{chosen.key} is not shown: {error}")
             continue
-        if len(plan[0]) > 1 and plans and frames + len(plan[0]) > 8 * FRAMES:
-            continue
         plans.append((chosen, plan))
-        frames += len(plan[0])
     maps = [labels(s, np.concatenate([plan[i] for _, plan in plans])) for i, s in enumerate(sources)] if plans else []
     size = 0
     for number, (chosen, plan) in enumerate(plans):

@@ -1,0 +1,118 @@
+"""The sections of the page: what each says and shows of a comparison."""
+
+import platform
+import time
+from importlib import metadata
+from typing import Any
+
+import pandas as pd
+
+from vitreous import __version__
+from vitreous.report.compare import Comparison
+from vitreous.report.page_parts import commands
+from vitreous.report.page_parts.layout import Fold, Part
+from vitreous.report.page_parts.scenes import Browser
+from vitreous.report.page_parts.tables import SURE, difference_table, named, plain_table, score_table
+
+PACKAGES = ("torch", "numpy", "pandas", "matplotlib", "scikit-learn", "jinja2")
+SCENES = (
+    "The same scenes for all runs. A slot has the colour of the object that it shows. Press a slot's number, or the "
+    "slot itself, to hide it; let a press follow it, and every other run shows the slot that overlaps it most. "
+    "3 → 4 means that slot 3 shows object 4."
+)
+
+
+def title(comparison: Comparison) -> str:
+    runs = len(comparison.runs)
+    return f"{runs} run{'s' if runs > 1 else ''} on {comparison.runs[0].data['source']['name']}"
+
+
+def summary(comparison: Comparison) -> list[str]:
+    """The first lines: what leads, and whether its lead is more than chance."""
+    metric, table = comparison.metrics[0], comparison.table
+    rows = table[(table["metric"] == metric) & (table["kind"] == "run")].dropna(subset=["mean"])
+    data = comparison.runs[0].data
+    over = f"Scored on {data['pictures']:,} pictures of {data['source']['name']}, the same for all runs."
+    own = [r.name for r in comparison.runs if r.recipe.source["fingerprint"] == data["source"]["fingerprint"]]
+    if own:
+        over += f" These were trained on the very same pictures, so their scores say little: {', '.join(own)}."
+    if rows.empty:
+        return [f"{named(metric)} is defined for none of the runs.", over]
+    best: Any = rows.sort_values("mean", ascending=False).iloc[0]
+    interval = f"{best['low']:.3f} to {best['high']:.3f}"
+    lead = f"{best['label']} has the highest {named(metric)}: {best['mean']:.3f} ({interval})."
+    if len(tests := comparison.tests):
+        asked = tests[(tests["metric"] == metric) & tests["holm"].notna()]
+        clear = int((asked["holm"] < SURE).sum())
+        lead += f" {clear} of {len(asked)} differences in it are more than chance at {100 * SURE:.0f} %."
+    return [lead, over]
+
+
+def scenes(found: Browser) -> Part:
+    words, absent = ([SCENES], found.notes) if found.scenes else ([], [*found.notes, "No scene can be shown."])
+    return Part("scenes", "Scenes", words, absent, browser=bool(found.scenes))
+
+
+def scores(comparison: Comparison) -> Part:
+    tables = [score_table(comparison.table, comparison.metrics)]
+    if len(comparison.settings.columns):
+        kept = comparison.settings.rename_axis("setting").reset_index()
+        tables.append(plain_table(kept, "What the settings differ in."))
+    words = ["Rows that learn nothing are there to judge the others by. Every column sorts."]
+    return Part("scores", "Scores", words, tables=tables)
+
+
+def differences(comparison: Comparison) -> Part:
+    if not len(comparison.tests):
+        return Part("differences", "Differences", absent=["One setting alone: there is nothing to tell apart."])
+    words = [
+        "Scenes are paired: every setting is seen on the same ones. p (Holm) holds for all tests of the table "
+        f"together; below {SURE} the settings are said to differ. “Not shown” does not mean that they are alike."
+    ]
+    return Part("differences", "Differences", words, tables=[difference_table(comparison.tests)])
+
+
+def made_by(comparison: Comparison, command: str) -> Part:
+    """Commands, data and versions: all it takes to make the page again."""
+    folds, data = [], []
+    for run in comparison.runs:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(commands.scored_at(run)))
+        folds.append(
+            Fold(
+                run.name,
+                [f"Folder {run.folder}, scored {when}, trained with vitreous {run.recipe.vitreous or 'unknown'}."],
+                [commands.train_command(run), commands.score_command(run)],
+            )
+        )
+        source = run.data["source"]
+        data.append(
+            {
+                "run": run.name,
+                "trained on": run.recipe.source.get("name", ""),
+                "its fingerprint": run.recipe.source["fingerprint"][:12],
+                "scored on": source["name"],
+                "of fingerprint": source["fingerprint"][:12],
+                "store": str(run.data["store"]),
+                "backbone": run.recipe.backbone["name"],
+                "weights": str(run.recipe.backbone.get("digest"))[:12],
+            }
+        )
+    conventions = "; ".join(said(name, value) for name, value in comparison.runs[0].conventions.items() if value)
+    words = [f"vitreous {__version__}, Python {platform.python_version()}, {versions()}.", f"Scored by: {conventions}."]
+    table = plain_table(pd.DataFrame(data), "Data and weights, by the first digits of their SHA-256.")
+    typed = [command] if command else []
+    return Part("made-by", "Made by", words, tables=[table], folds=folds, commands=typed)
+
+
+def said(name: str, value: object) -> str:
+    return f"{name.replace('_', ' ')}: {', '.join(map(str, value)) if isinstance(value, list) else value}"
+
+
+def versions() -> str:
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)
