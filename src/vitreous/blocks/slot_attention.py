@@ -41,6 +41,7 @@ class SlotAttention(nn.Module):
     The variants, each with the projects that use it (reference: the papers' public code):
 
     mlp_dim   width of the residual MLP after the update; 0: none (SAVi, VideoSAUR)
+    mlp_last  False: not after the last update (STEVE)
     gru       False: the update *is* the new slot (our warm start; then one step is one step of soft k-means)
     hidden    what the GRU carries on: "raw" slots, as printed, or "normed", after the layer norm (VideoSAUR)
     eps_in    "share": eps is added to every share, so a slot that wins nothing averages everything (Locatello 2020);
@@ -57,6 +58,7 @@ class SlotAttention(nn.Module):
         *,
         iterations: int = 3,
         mlp_dim: int | None = None,
+        mlp_last: bool = True,
         activation: Literal["relu", "gelu"] = "relu",
         gru: bool = True,
         hidden: Literal["raw", "normed"] = "raw",
@@ -69,7 +71,7 @@ class SlotAttention(nn.Module):
         if slot_dim % heads:
             raise ValueError(f"slot width {slot_dim} does not divide into {heads} heads")
         self.iterations, self.eps, self.eps_in = iterations, eps, eps_in
-        self.hidden, self.heads, self.truncate = hidden, heads, truncate
+        self.hidden, self.heads, self.truncate, self.mlp_last = hidden, heads, truncate, mlp_last
         self.norm_features, self.norm_slots = nn.LayerNorm(feature_dim), nn.LayerNorm(slot_dim)
         self.to_key = nn.Linear(feature_dim, slot_dim, bias=False)
         self.to_value = nn.Linear(feature_dim, slot_dim, bias=False)
@@ -98,6 +100,8 @@ class SlotAttention(nn.Module):
                 if self.truncate == "bilevel":
                     slots = slots + first - first.detach()  # value unchanged, gradient straight to the start
             slots, share = self.step(key, value, slots, keep)
+            if self.mlp is not None and (self.mlp_last or step < count - 1):
+                slots = self.mlp(slots)
             attention.append(share)
         return Looks(slots, torch.stack(attention, dim=1))
 
@@ -131,8 +135,6 @@ class SlotAttention(nn.Module):
         else:
             carried = normed if self.hidden == "normed" else slots
             slots = self.gru(update.flatten(0, 1), carried.flatten(0, 1)).view_as(slots)
-        if self.mlp is not None:
-            slots = self.mlp(slots)
         return slots, share.sum(1)
 
     def split(self, x: Float[Tensor, "b m s"]) -> Float[Tensor, "b a m e"]:

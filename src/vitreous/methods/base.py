@@ -19,7 +19,7 @@ class Method(nn.Module):
                   said here, a method needs whatever its settings; an object whose settings ask for more, or less, says
                   so itself
     picture_size  (y, x) in pixels at which it wants pictures
-    rates         factor on the learning rate by the first part of a parameter's name: {"dvae": 3.0}
+    rates         factors on the learning rate, by how a parameter's name begins: {"words": 3.0}
     """
 
     Config: ClassVar[type[Any]]  # a frozen dataclass of plain values, so that a recipe can hold it
@@ -65,6 +65,20 @@ class Method(nn.Module):
             )
         self.needs, self.picture_size = self.needs | {"pictures"}, size
         return size
+
+    @staticmethod
+    def pictures_of(batch: Batch) -> Tensor:
+        """The pictures of a batch, which a method that needs them may count on; [b t 3 y x]."""
+        if batch.pictures is None:
+            raise RunError("This batch holds no pictures: read it by vitreous.predict.segment.reader, or a Loader.")
+        return batch.pictures
+
+    @staticmethod
+    def first_ids_of(batch: Batch) -> Tensor:
+        """The first frame's ids, for slots that start from them; [b y x]."""
+        if batch.first_ids is None:
+            raise RunError("This batch holds no ids of first frames, from which this method starts its slots.")
+        return batch.first_ids
 
     def no_features(self, batch: Batch) -> Tensor:
         """`SlotOutput.rebuilt` of a method that rebuilds something else."""

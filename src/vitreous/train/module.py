@@ -144,6 +144,16 @@ class SlotTraining(LightningModule):
 
     def configure_optimizers(self) -> Any:
         settings = self.training_settings
-        optimiser = torch.optim.AdamW(self.method.parameters(), peak(settings), weight_decay=settings.weight_decay)
+        groups = by_rate(self.method, peak(settings))
+        optimiser = torch.optim.AdamW(groups, peak(settings), weight_decay=settings.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate(step, settings))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def by_rate(method: Method, rate: float) -> list[dict[str, Any]]:
+    """Parameters as the optimiser takes them: those that learn at `rate`, then those that learn at multiples of it."""
+    groups: dict[float, list[Tensor]] = {1.0: []}
+    for name, parameter in method.named_parameters():
+        factor = next((f for start, f in method.rates.items() if name.startswith(f"{start}.")), 1.0)
+        groups.setdefault(factor, []).append(parameter)
+    return [{"params": some, "lr": factor * rate} for factor, some in groups.items()]
