@@ -10,6 +10,19 @@ from vitreous.types import Score
 
 Table = dict[str, dict[str, Score]]
 WIDTH, CELL = 100, 13  # characters of a printed line, and of one metric in it
+NAMES = {
+    "fg_ari": "FG-ARI",
+    "ari": "ARI",
+    "mbo": "mBO",
+    "miou": "mIoU",
+    "boundary_f": "boundary F",
+    "video_fg_ari": "video FG-ARI",
+    "video_ari": "video ARI",
+    "video_mbo": "video mBO",
+    "video_miou": "video mIoU",
+    "best_iou": "best IoU of an object",
+    "object_ari": "ARI of an object",
+}
 
 
 def table(records: pd.DataFrame, metrics: Iterable[str]) -> Table:
@@ -32,21 +45,26 @@ def print_table(rows: Table, title: str = "mean ±95 %") -> str:
 
     No interval where there is but one picture or clip to draw from.
     """
+    return print_cells({name: {metric: cell(s) for metric, s in row.items()} for name, row in rows.items()}, title)
+
+
+def print_cells(rows: dict[str, dict[str, str]], title: str) -> str:
+    """A table of text by row and column, columns beyond 100 characters below."""
     width = max(len(title), *map(len, rows))
     blocks = []
-    for metrics in fitting(next(iter(rows.values())), WIDTH - width):
-        lines = [f"{title:{width}}" + "".join(f"{name:>{wide}}" for name, wide in metrics.items())]
+    for columns in fitting(rows, WIDTH - width):
+        lines = [f"{title:{width}}" + "".join(f"{name:>{wide}}" for name, wide in columns.items())]
         for name, row in rows.items():
-            lines.append(f"{name:{width}}" + "".join(f"{cell(row[m]):>{wide}}" for m, wide in metrics.items()))
+            lines.append((f"{name:{width}}" + "".join(f"{row.get(c, ''):>{wide}}" for c, wide in columns.items())))
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def fitting(metrics: Iterable[str], room: int) -> Iterator[dict[str, int]]:
-    """Metrics side by side with their widths, as many as there is room for."""
+def fitting(rows: dict[str, dict[str, str]], room: int) -> Iterator[dict[str, int]]:
+    """Columns side by side with their widths, as many as there is room for."""
     some: dict[str, int] = {}
-    for name in metrics:
-        wide = max(CELL, len(name) + 2)
+    for name in next(iter(rows.values())):
+        wide = max(CELL, len(name) + 2, *(len(row.get(name, "")) + 1 for row in rows.values()))
         if some and sum(some.values()) + wide > room:
             yield some
             some = {}
@@ -59,3 +77,8 @@ def cell(score: Score) -> str:
     if isnan(score.mean):
         return "-"
     return f"{score.mean:.3f} ±{half:.3f}".replace("±0.", "±.") if half > 0 else f"{score.mean:.3f}{'':6}"
+
+
+def named(metric: str) -> str:
+    """A metric as people write it."""
+    return NAMES.get(metric, metric.replace("_", " "))

@@ -1,0 +1,61 @@
+"""Every difference that a comparison names, with its interval and its test."""
+
+from collections.abc import Sequence
+from math import comb
+
+import numpy as np
+import pandas as pd
+
+from vitreous.metrics.significance import holm, paired
+from vitreous.report.grouping import Group
+from vitreous.report.means import side_by_side, values
+
+LOW_IS_BETTER = ("mask_similarity", "top_share", "gini", "entropy", "mean_fill")  # see docs/metrics.md
+COLUMNS = ["label", "against", "metric", "difference", "low", "high", "p", "holm", "test", "pictures", "seeds"]
+
+
+def difference_table(
+    groups: Sequence[Group], metrics: Sequence[str], means: pd.DataFrame, baseline: str | None
+) -> pd.DataFrame:
+    """Each group against the baseline, or, without one, against the best of each metric: label - against.
+
+    holm  p corrected for all differences of the table. The best was picked by looking at these very pictures, so
+          without a baseline it is corrected for all pairs of groups, of which those with the best are some
+    """
+    by_label = {group.label: group for group in groups}
+    lines = []
+    for metric in metrics:
+        against = baseline or best(means, metric)
+        for label, group in by_label.items():
+            if against is not None and label != against:
+                lines.append(difference(group, by_label[against], metric))
+    table = pd.DataFrame(lines, columns=[name for name in COLUMNS if name != "holm"])
+    family = None if baseline else comb(len(groups), 2) * len(metrics)
+    table["holm"] = holm(table["p"].to_numpy(np.float64), family)
+    return table[COLUMNS]
+
+
+def best(means: pd.DataFrame, metric: str) -> str | None:
+    """Label of the group with the best mean; None where it is defined for none."""
+    rows = means[(means["metric"] == metric) & (means["kind"] == "run")].dropna(subset=["mean"])
+    if rows.empty:
+        return None
+    rank = rows["mean"] if metric in LOW_IS_BETTER else -rows["mean"]
+    return str(rows.loc[rank.idxmin(), "label"])
+
+
+def difference(group: Group, other: Group, metric: str) -> dict[str, object]:
+    x, keys = side_by_side([values(run, metric) for run in (*group.runs, *other.runs)])
+    found = paired(x[:, : len(group.runs)], x[:, len(group.runs) :], groups=keys)
+    return {
+        "label": group.label,
+        "against": other.label,
+        "metric": metric,
+        "difference": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
+        "test": found.test,
+        "pictures": int(np.isfinite(x).all(1).sum()),
+        "seeds": f"{len(group.runs)} and {len(other.runs)}",
+    }
