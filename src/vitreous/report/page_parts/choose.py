@@ -21,7 +21,7 @@ class Chosen:
     value: float
 
 
-def choose(values: pd.DataFrame, count: int) -> list[Chosen]:
+def choose(values: pd.DataFrame, count: int, low_is_better: bool = False) -> list[Chosen]:
     """About `count` scenes, as many of each kind, the kinds taking turns, so that any first part holds all of them.
 
     values  a metric, index (key, frame, view) or (key, view), a column per run; a clip counts by the mean of its
@@ -32,9 +32,9 @@ def choose(values: pd.DataFrame, count: int) -> list[Chosen]:
     spread = (scenes.max(axis=1) - scenes.min(axis=1)).dropna()
     orders = {DIFFER: spread[spread > 0].sort_values(ascending=False, kind="stable")}
     orders |= {
-        WORST: mean.sort_values(kind="stable"),
+        WORST: mean.sort_values(ascending=not low_is_better, kind="stable"),
         MEDIAN: mean.iloc[(mean - mean.median()).abs().argsort(kind="stable")],
-        BEST: mean.sort_values(ascending=False, kind="stable"),
+        BEST: mean.sort_values(ascending=low_is_better, kind="stable"),
     }
     orders = {why: order for why, order in orders.items() if len(order)}
     each, taken, found = -(-min(count, len(scenes)) // max(1, len(orders))), set(), []

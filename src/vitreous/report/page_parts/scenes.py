@@ -16,6 +16,7 @@ from vitreous.features.store import FeatureStore
 from vitreous.metrics.contingency import contingency
 from vitreous.metrics.iou import overlaps
 from vitreous.predict.segment import refine, segment_store, to_pixels
+from vitreous.report.differences import LOW_IS_BETTER
 from vitreous.report.page_parts.choose import Chosen, choose
 from vitreous.report.page_parts.embed import display_size, embed_labels, embed_picture, shrink
 from vitreous.report.pictures import PALETTE
@@ -69,9 +70,10 @@ def browse(runs: Sequence[Scored], values: Mapping[str, pd.DataFrame], count: in
     browser = Browser([s.scored.name for s in sources], notes=notes)
     if not sources or not count:
         return browser
-    plans, decisive = [], next(iter(values.values()))[browser.runs]
+    plans, metric = [], next(iter(values))
     longest = min(FRAMES, int(np.median(sources[0].store.lengths)))
-    for chosen in choose(decisive, min(count, max(MOST_CLIPS, count // longest))):
+    some = min(count, max(MOST_CLIPS, count // longest))
+    for chosen in choose(values[metric][browser.runs], some, metric in LOW_IS_BETTER):
         try:
             plan = [rows_of(source.store, chosen) for source in sources]
         except VitreousError as error:

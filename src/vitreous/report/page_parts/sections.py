@@ -9,6 +9,7 @@ import pandas as pd
 
 from vitreous import __version__
 from vitreous.report.compare import Comparison
+from vitreous.report.differences import LOW_IS_BETTER
 from vitreous.report.page_parts import commands
 from vitreous.report.page_parts.layout import Fold, Part
 from vitreous.report.page_parts.scenes import Browser
@@ -38,9 +39,9 @@ def summary(comparison: Comparison) -> list[str]:
         over += f" These were trained on the very same pictures, so their scores say little: {', '.join(own)}."
     if rows.empty:
         return [f"{named(metric)} is defined for none of the runs.", over]
-    best: Any = rows.sort_values("mean", ascending=False).iloc[0]
+    best: Any = rows.sort_values("mean", ascending=metric in LOW_IS_BETTER).iloc[0]
     interval = f"{best['low']:.3f} to {best['high']:.3f}"
-    lead = f"{best['label']} has the highest {named(metric)}: {best['mean']:.3f} ({interval})."
+    lead = f"{best['label']} has the best {named(metric)}: {best['mean']:.3f} ({interval})."
     if len(tests := comparison.tests):
         asked = tests[(tests["metric"] == metric) & tests["holm"].notna()]
         clear = int((asked["holm"] < SURE).sum())

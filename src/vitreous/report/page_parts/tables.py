@@ -54,6 +54,14 @@ class Sortable:
         return [all(row[i].numeric for row in self.rows) for i in range(len(self.columns))]
 
 
+NOT_MEASURED = Cell("–", float("nan"), "not measured")
+
+
+def interval(line: Mapping[str, Any], name: str) -> tuple[float, float, float]:
+    """A number of a line, and the interval beside it."""
+    return float(line[name]), float(line["low"]), float(line["high"])
+
+
 def words(value: object) -> Cell:
     return Cell(str(value), str(value))
 
@@ -87,7 +95,7 @@ def named(metric: str) -> str:
 def score_table(table: pd.DataFrame, metrics: Iterable[str]) -> Sortable:
     """A line per setting and per row that learns nothing: every metric with its interval."""
     metrics = list(metrics)
-    by = {(r.label, r.metric): r for r in table.itertuples()}
+    by = {(line["label"], line["metric"]): line for line in table.to_dict("records")}
     scales = {m: (float(rows["low"].min()), float(rows["high"].max())) for m, rows in table.groupby("metric")}
     rows = []
     order = table.sort_values("kind", key=lambda kind: kind != "run", kind="stable")  # what learns nothing comes last
@@ -95,13 +103,9 @@ def score_table(table: pd.DataFrame, metrics: Iterable[str]) -> Sortable:
         first = lines.iloc[0]
         cells = [words(label), words("run" if first["kind"] == "run" else "learns nothing")]
         for metric in metrics:
-            found: Any = by.get((label, metric))
-            cells.append(
-                Cell("–", float("nan"), "not measured")
-                if found is None
-                else mean(found.mean, found.low, found.high, scales[metric])
-            )
-        rows.append((*cells, count(first["seeds"]), count(first["pictures"])))
+            line = by.get((label, metric))
+            cells.append(NOT_MEASURED if line is None else mean(*interval(line, "mean"), scales[metric]))
+        rows.append((*cells, count(float(first["seeds"])), count(float(first["pictures"]))))
     columns = ("setting", "kind", *map(named, metrics), "seeds", "pictures")
     return Sortable("Mean over pictures and seeds; below it the 95 % interval.", columns, tuple(rows))
 
@@ -116,14 +120,25 @@ def difference_table(tests: pd.DataFrame) -> Sortable:
                 words(line["label"]),
                 words(line["against"]),
                 words(named(line["metric"])),
-                mean(line["difference"], line["low"], line["high"], sign=True),
-                p_value(line["p"]),
-                p_value(line["holm"]),
+                mean(*interval(line, "difference"), sign=True),
+                p_value(float(line["p"])),
+                p_value(float(line["holm"])),
                 words(verdict),
-                count(line["pictures"]),
+                words(line["test"]),
+                count(float(line["pictures"])),
             )
         )
-    columns = ("setting", "against", "metric", "difference", "p", "p (Holm)", f"at {100 * SURE:.0f} %", "pictures")
+    columns = (
+        "setting",
+        "against",
+        "metric",
+        "difference",
+        "p",
+        "p (Holm)",
+        f"at {100 * SURE:.0f} %",
+        "test",
+        "pictures",
+    )
     return Sortable("Paired differences with their 95 % interval.", columns, tuple(rows))
 
 
@@ -148,7 +163,7 @@ def plain_table(records: pd.DataFrame, caption: str, names: Mapping[str, str] | 
 def cell(name: str, record: Mapping[str, Any], intervals: bool) -> Cell:
     value = record[name]
     if intervals and name in ("mean", "difference"):
-        return mean(value, record["low"], record["high"], sign=name == "difference")
+        return mean(*interval(record, name), sign=name == "difference")
     if name in ("p", "holm"):
         return p_value(float(value))
     if name == "metric":
@@ -157,4 +172,4 @@ def cell(name: str, record: Mapping[str, Any], intervals: bool) -> Cell:
         return words({True: "yes", False: "no", None: "–"}.get(value, value))
     if isinstance(value, Sequence):
         return words(", ".join(map(str, value)))
-    return count(value) if float(value).is_integer() else number(float(value))
+    return count(float(value)) if float(value).is_integer() else number(float(value))
