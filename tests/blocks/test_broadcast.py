@@ -49,12 +49,13 @@ def written_out(decoder, slots, keep):
 
 @pytest.mark.parametrize("grid", [(9, 6), (2, 7), (3, 3), (1, 1)])
 @pytest.mark.parametrize("kernels", [(5, 5, 3), (3, 1, 5)])
-def test_savings_change_neither_numbers_nor_gradients(grid, kernels):
+@pytest.mark.parametrize("dim", [4, 12])
+def test_savings_change_neither_numbers_nor_gradients(grid, kernels, dim):
     torch.manual_seed(0)
-    decoder = BroadcastDecoder(7, 4, grid, (8, 6), kernels, temperature=0.5, clamp=10.0)
+    decoder = BroadcastDecoder(7, dim, grid, (8, 6), kernels, temperature=0.5, clamp=10.0)
     slots, keep = torch.randn(2, 5, 7, requires_grad=True), torch.ones(2, 5, dtype=torch.bool)
     keep[0, 2:] = keep[1, 0] = False
-    weight, inputs = torch.randn(2, grid[0] * grid[1], 4), [slots, *decoder.parameters()]
+    weight, inputs = torch.randn(2, grid[0] * grid[1], dim), [slots, *decoder.parameters()]
     mine, plain = decoder(slots, keep), written_out(decoder, slots, keep)
     assert_close(tuple(mine), plain, atol=1e-5, rtol=1e-5)
     found, expected = (torch.autograd.grad((out[0] * weight).sum(), inputs) for out in (mine, plain))

@@ -6,7 +6,8 @@ first   is linear in slot + position. The position's part is the same for all sl
         same all over the grid but for the borders, so it is worked out on the smallest grid that has every kind of
         border and its middle is repeated.
 last    is linear, and so is the mixture over slots after it. Mixing what the last layer sees, tap by tap of its
-        kernel, and applying it once gives what mixing its answers gives. Only the mask logit is needed per slot.
+        kernel, and applying it once gives what mixing its answers gives. Only the mask logit is needed per slot. Where
+        its answers are few, as the colours of pixels, they are mixed as they are.
 
 Slots that are left out are not computed at all.
 """
@@ -20,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, pad, relu, unfold
 
 from vitreous.blocks.decoders import Rebuilt
+
+FEW = 8  # answers of the last layer up to which each slot gives its own
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Conv2d | nn.ConvTranspose2d:
@@ -80,15 +83,22 @@ class BroadcastDecoder(nn.Module):
         for layer in self.rest:
             x = layer(relu(x))
         x = relu(x)
-        weight, bias = self.last.weight[-1:], self.last.get_parameter("bias")[-1:]
-        logits = conv2d(x, weight, bias, padding=self.last.padding) / self.temperature
+        few = self.last.out_channels <= FEW
+        if few:
+            x = self.last(x)
+            logits = x[:, -1:] / self.temperature
+        else:
+            weight, bias = self.last.weight[-1:], self.last.get_parameter("bias")[-1:]
+            logits = conv2d(x, weight, bias, padding=self.last.padding) / self.temperature
         if self.clamp is not None:
             logits = logits.clamp(-self.clamp, self.clamp)
         shape = (b * k, *x.shape[-2:])
         masks = logits.new_full(shape, -torch.inf).index_copy(0, there, logits[:, 0]).unflatten(0, (b, k)).softmax(1)
         if keep is not None:
             x = x.new_zeros(b * k, *x.shape[1:]).index_copy(0, there, x)
-        return Rebuilt(self.mix(x.unflatten(0, (b, k)), masks), masks.flatten(2))
+        x = x.unflatten(0, (b, k))
+        mixed = (x[:, :, :-1] * masks[:, :, None]).sum(1).flatten(2).mT if few else self.mix(x, masks)
+        return Rebuilt(mixed, masks.flatten(2))
 
     def spread(self, slots: Float[Tensor, "m s"]) -> Float[Tensor, "m c y x"]:
         """The first layer: of slots on the smallest grid with every kind of border, stretched, plus that of places."""
