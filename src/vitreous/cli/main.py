@@ -17,6 +17,7 @@ COMMANDS = {
     "extract": ("vitreous.cli.extract:extract_features", "pictures or videos -> feature store"),
     "train": ("vitreous.cli.train:command", "feature store -> run: a slot model"),
     "score": ("vitreous.cli.score:score", "run x store -> ARI, FG-ARI, mBO, mIoU with intervals"),
+    "diagnose": ("vitreous.cli.diagnose:command", "what is wrong with a run, in words, and what to try next"),
     "sweep": ("vitreous.cli.sweep:command", "grid or search over any settings -> many runs, scored; resumes"),
     "segment": ("vitreous.cli.segment:segment", "run x pictures or videos -> masks and overlays"),
     "backbones": ("vitreous.cli.backbones:COMMANDS", "list, check, stats: frozen Vision Transformers"),

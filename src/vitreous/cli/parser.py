@@ -16,6 +16,17 @@ class Completed:
     complete: Callable[[list[str]], tuple[Callable, list[str]]]
 
 
+def second_is(option: str, target: Callable) -> Completed:
+    """A command whose second positional argument may be left out: RUN STORE is RUN --store STORE."""
+
+    def complete(arguments: list[str]) -> tuple[Callable, list[str]]:
+        if len(arguments) > 1 and not any(argument.startswith("-") for argument in arguments[:2]):
+            return target, [arguments[0], f"--{option}", *arguments[1:]]
+        return target, arguments
+
+    return Completed(complete)
+
+
 class Parser(ArgumentParser):
     """Shows options the way people type them: --slot-dim, not --slot_dim."""
 

@@ -10,17 +10,34 @@ from math import nan
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from sklearn.metrics import adjusted_mutual_info_score
+from sklearn.metrics.cluster import expected_mutual_information
 from torch import Tensor
+
+from vitreous.metrics.contingency import contingency
 
 
 def mutual_information(one: Int[Tensor, "b *points"], other: Int[Tensor, "b *points"]) -> Float[Tensor, " b"]:
     """Adjusted mutual information of two label maps of the same points, at most 1; 0 where either is one segment."""
-    pairs = zip(one.flatten(1).cpu().numpy(), other.flatten(1).cpu().numpy(), strict=True)
-    found = [
-        0.0 if (a == a[0]).all() or (b == b[0]).all() else float(adjusted_mutual_info_score(a, b)) for a, b in pairs
-    ]
-    return torch.tensor(found, dtype=torch.float64)
+    table = contingency(one, other).shared
+    shared = table.double()
+    points = shared.sum((1, 2))
+    mine, theirs = uncertainty(shared.sum(2)), uncertainty(shared.sum(1))
+    known = mine + theirs - uncertainty(shared.flatten(1))
+    chance = torch.tensor([by_chance(counts) for counts in table.cpu().numpy()], dtype=torch.float64)
+    adjusted = (known - chance) / ((mine + theirs) / 2 - chance)
+    return adjusted.where((mine > 0) & (theirs > 0) & (points > 0), 0.0)
+
+
+def by_chance(table: Int[np.ndarray, "p q"]) -> float:
+    """Information of random segments of the same sizes, in nats."""
+    there = table[table.any(1)][:, table.any(0)]
+    return float(expected_mutual_information(there, int(there.sum()))) if there.size else 0.0
+
+
+def uncertainty(counts: Float[Tensor, "b n"]) -> Float[Tensor, " b"]:
+    """Entropy in nats of how points are divided."""
+    share = counts / counts.sum(1, keepdim=True).clamp(min=1)
+    return -torch.xlogy(share, share).sum(1)
 
 
 def known_of_position(

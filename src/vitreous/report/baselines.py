@@ -23,13 +23,15 @@ def superpixels(
     return felzenszwalb(lab, scale=scale, sigma=0.5, min_size=20)
 
 
-def kmeans_masks(features: Float[Tensor, "h w d"], clusters: int, seed: int = 0) -> Float[Tensor, "k h w"]:
-    """k-means on the patches of one picture; a hard mask per cluster."""
+def kmeans_masks(
+    features: Float[Tensor, "h w d"], clusters: int, seed: int = 0, starts: int = 4
+) -> Float[Tensor, "k h w"]:
+    """k-means on the patches of one picture, the best of some starts; a hard mask per cluster."""
     h, w, d = features.shape
     flat = features.reshape(-1, d).float().numpy()
     clusters = min(clusters, len(np.unique(flat, axis=0)))
     # n_init takes a number too, whatever the stubs say
-    labels = KMeans(clusters, n_init=4, random_state=seed).fit_predict(flat)  # pyright: ignore[reportArgumentType]
+    labels = KMeans(clusters, n_init=starts, random_state=seed).fit_predict(flat)  # pyright: ignore[reportArgumentType]
     return one_hot(torch.from_numpy(labels).long(), clusters).T.reshape(clusters, h, w).float()
 
 
