@@ -61,6 +61,8 @@ def sweep(
     from vitreous.sweep.table import print_failures, print_means
 
     axes = settings.pop("axes")
+    if not axes:
+        raise RunError("Nothing varies: say what, as in --grid slots=3,5,7 seed=42,43 or --search slots=3..13.")
     if test is None:
         raise RunError("Runs are scored on pictures that they were not trained on: name some with --test.")
     plan = Plan(axes, settings, sampler if search else None, objective, threads, mode == "debug")
@@ -68,7 +70,10 @@ def sweep(
     done = work.run(retry_failed=retry_failed)
     print(f"{print_means(plan, done)}\n")
     print(*print_failures(plan, done), work.out / "sweep.csv", sep="\n")
-    print(f"Compare them:  vitreous compare {work.out / 'runs'}/*")
+    if mode == "debug":
+        print("Debugged. For the night:  the same without --mode debug")
+    else:
+        print(f"Compare them:  vitreous compare {work.out / 'runs'}/*")
     finish([trial.state for trial in done], work.count)
 
 
@@ -108,8 +113,10 @@ def with_axes(arguments: list[str]) -> tuple[Callable, list[str]]:
     options["preset"] = option("preset", None, str | None)
     about += f"\n        preset: Published settings, which other options change: {', '.join(PRESETS)}."
     for name in (*typed, *axes):
-        if name not in {**own, **options} and name not in OF_THE_PARSER:
-            raise RunError(f'{" and ".join(methods) or "train"} has no setting "{name}".{did_you_mean(name, options)}')
+        if name not in own | options and name not in OF_THE_PARSER:
+            raise RunError(
+                f'{" and ".join(methods) or "train"} has no setting "{name}".{did_you_mean(name, own | options)}'
+            )
     fixed = [name for name in {**preset, **typed} if name in options and name != "preset"]
     options |= {name: options[name].replace(default=value) for name, value in preset.items() if name in options}
 

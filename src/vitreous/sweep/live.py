@@ -1,7 +1,7 @@
 """What is going on, while it goes on: a table that moves on a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -9,21 +9,27 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from vitreous.sweep.plan import Plan, label
+from vitreous.runs import WEIGHTS, read_recipe
+from vitreous.sweep.plan import Plan, label, shown
 from vitreous.sweep.study import Trial
-from vitreous.train.history import LOG, read_history
+from vitreous.train.history import LOG
 
 LATEST = 12  # finished trials that are shown
+COLUMNS = ("state", "steps", "steps/s", "score", "time")
 
 
 class View:
-    """`show` is called again and again, `finished` once per trial; `folder` is where a trial's run is."""
+    """`show` is called again and again, `finished` once per trial; `folder` is where a trial's run is.
 
-    def __init__(self, plan: Plan, folder: Callable[[Trial], Path], console: Console) -> None:
-        self.plan, self.folder, self.console = plan, folder, console
+    Both get the number of trials by state, and of all that there will be.
+    """
+
+    def __init__(self, plan: Plan, folder: Callable[[Trial], Path], jobs: int, console: Console) -> None:
+        self.plan, self.folder, self.jobs, self.console = plan, folder, jobs, console
         self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
-        self.began, self.done_here, self.latest = time.monotonic(), 0, list[Trial]()
-        self.seen: dict[int, tuple[float, float]] = {}  # trial -> first step that was seen, and when
+        self.ended: list[Trial] = []
+        self.seen: dict[int, tuple[int, float]] = {}  # trial -> first step that was seen, and when
+        self.steps: dict[int, int] = {}  # trial -> steps of its training
 
     def __enter__(self) -> "View":
         if self.live:
@@ -37,67 +43,65 @@ class View:
             self.live.stop()
 
     def finished(self, trial: Trial, counts: Mapping[str, int], all_of: int) -> None:
-        self.done_here += 1
-        self.latest = [*self.latest, trial][-LATEST:]
-        if not self.live:
-            ended = counts["done"] + counts["failed"]
-            left = self.time_left(all_of - ended)
-            self.console.print(
-                f"{ended}/{all_of}  {label(self.plan.varied, trial.settings)}: {self.outcome(trial)}"
-                + (f", {left} left" if left else ""),
-                highlight=False,
-                soft_wrap=True,
-                markup=False,
-            )
+        """A line; on a terminal for failures only, which stay above the table."""
+        self.ended.append(trial)
+        if self.live and trial.state != "failed":
+            return
+        ended = counts["done"] + counts["failed"]
+        score = "failed" if trial.state == "failed" else f"{self.plan.objective} {self.score(trial)}"
+        words = [score, duration(trial.seconds or 0.0), self.time_left(all_of - ended)]
+        line = f"{ended}/{all_of}  {label(self.plan.varied, trial.settings)}: {', '.join(filter(None, words))}"
+        why = f"\n  {trial.reason}" if trial.state == "failed" else ""
+        self.console.print(line + why, highlight=False, soft_wrap=True, markup=False)
 
-    def outcome(self, trial: Trial) -> str:
-        """Score or reason."""
-        if trial.state == "failed":
-            return "failed: " + (trial.reason.strip() or "?").splitlines()[0]
-        mean, low, high = trial.scores[self.plan.objective]
-        return f"{self.plan.objective} {mean:.3f} ±{(high - low) / 2:.3f}, {trial.seconds or 0:.0f} s"
-
-    def show(self, running: list[Trial], counts: Mapping[str, int], all_of: int) -> None:
+    def show(self, running: Sequence[Trial], counts: Mapping[str, int], all_of: int) -> None:
+        """The table: what finished last, then what runs."""
         if not self.live:
             return
-        table = Table(*(name.replace("_", " ") for name in self.plan.varied), "state", "progress", "score", box=None)
-        for trial in [*self.latest, *running]:
-            settings = [label([name], trial.settings).partition(" ")[2] for name in self.plan.varied]
-            if trial in running:
-                table.add_row(*settings, "running", self.progress(trial), "")
-            else:
-                table.add_row(*settings, trial.state, "", self.outcome(trial))
-        waiting = all_of - counts["done"] - counts["failed"]
-        left = self.time_left(waiting)
-        words = [
-            f"{counts['done']} done",
-            f"{counts['failed']} failed",
-            f"{waiting} to do",
-            f"{left} left" * bool(left),
-        ]
-        table.caption = f"{', '.join(filter(None, words))}"
+        table = Table(*(name.replace("_", " ") for name in self.plan.varied), *COLUMNS, box=None)
+        for trial in self.ended[-LATEST:]:
+            self.add(table, trial, "", "", self.score(trial), duration(trial.seconds or 0.0))
+        for trial in running:
+            self.add(table, trial, *self.progress(trial))
+        left = all_of - counts["done"] - counts["failed"]
+        words = [f"{counts['done']} done", f"{counts['failed']} failed", f"{left} to do", self.time_left(left)]
+        table.caption = ", ".join(filter(None, words))
         self.live.update(table, refresh=True)
 
-    def progress(self, trial: Trial) -> str:
-        """Steps of the training, how fast, and what is left of it; from the log that the run writes."""
-        run, steps = self.folder(trial), self.plan.full(trial.settings).get("steps")
-        if (run / "model.safetensors").is_file():
-            return "scoring"
-        if not (run / LOG).is_file():
-            return "starting"
-        step, now = max(read_history(run).get("step", [0.0])) + 1, time.monotonic()
+    def add(self, table: Table, trial: Trial, *words: str) -> None:
+        table.add_row(*(shown(trial.settings[name]) for name in self.plan.varied), trial.state, *words)
+
+    def score(self, trial: Trial) -> str:
+        """Mean and half of its 95 % interval."""
+        mean, low, high = trial.scores.get(self.plan.objective, (float("nan"),) * 3)
+        return f"{mean:.3f} ±{(high - low) / 2:.3f}" if mean == mean else ""
+
+    def progress(self, trial: Trial) -> tuple[str, str, str, str]:
+        """Steps of the training, how fast they come, no score yet, and what is left; from what the run writes."""
+        run, now = self.folder(trial), time.monotonic()
+        if (run / WEIGHTS).is_file():
+            return "scoring", "", "", ""
+        step = last_step(run / LOG)
+        if step is None:
+            return "", "", "", ""
         first, since = self.seen.setdefault(trial.id, (step, now))
-        speed = (step - first) / (now - since) if now > since else 0.0
-        total = int(steps) if isinstance(steps, (int, float)) else None
-        words = [f"step {step:.0f}" + (f" of {total}" if total else ""), f"{speed:.1f} steps/s" * (speed > 0)]
-        words.append(f"{duration((total - step) / speed)} left" if total and speed > 0 else "")
-        return ", ".join(filter(None, words))
+        speed = (step - first) / (now - since) if step > first else 0.0
+        total = self.steps.get(trial.id) or read_recipe(run).training["steps"]
+        self.steps[trial.id] = total
+        left = f"{duration((total - step) / speed)} left" if speed else ""
+        return f"{step} of {total}", f"{speed:.1f}" if speed else "", "", left
 
     def time_left(self, trials: int) -> str:
         """By the pace of the trials that ended here."""
-        if not self.done_here or not trials:
-            return ""
-        return duration((time.monotonic() - self.began) / self.done_here * trials)
+        spent = [trial.seconds or 0.0 for trial in self.ended]
+        return f"{duration(sum(spent) / len(spent) * trials / self.jobs)} left" if spent and trials else ""
+
+
+def last_step(log: Path) -> int | None:
+    """Steps done, by the last whole line of log.csv; another process may be writing the next one."""
+    lines = log.read_text().split("\n")[:-1] if log.is_file() else []
+    step = lines[-1].partition(",")[0] if lines else ""
+    return int(step) + 1 if step.isdigit() else None
 
 
 def duration(seconds: float) -> str:

@@ -36,7 +36,7 @@ from vitreous.sweep.plan import (
 from vitreous.sweep.stores import Stores
 from vitreous.sweep.study import ALIVE_SECONDS, Trial, Trials
 from vitreous.sweep.table import FILE, write_csv
-from vitreous.sweep.worker import Job
+from vitreous.sweep.trial import Job
 from vitreous.sweep.workers import Worker, Workers
 
 LOOK_SECONDS = 0.5  # between looks at what goes on
@@ -92,7 +92,7 @@ class Sweep:
             self.move(trial, "failed", "runs")  # to go on from what there is
         self.stores.prepare(self.wanted(), progress)
         workers, busy = Workers(self.jobs, self.plan.threads, self.out / "logs"), dict[Worker, Trial]()
-        view = View(self.plan, self.folder, Console(stderr=True, quiet=not progress))
+        view = View(self.plan, self.folder, self.jobs, Console(stderr=True, quiet=not progress))
         try:
             with view:
                 self.loop(workers, busy, view)

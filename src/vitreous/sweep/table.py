@@ -12,7 +12,7 @@ from vitreous.sweep.study import SCORE, Trial
 from vitreous.types import Score
 
 FILE = "sweep.csv"
-SHOWN = ("fg_ari", "ari", "mbo", "miou", "boundary_f")  # after the objective
+SHOWN = ("fg_ari", "ari", "mbo", "miou")  # after the objective
 BEST = 20  # rows of a search that are printed
 
 
@@ -63,7 +63,7 @@ def print_means(plan: Plan, trials: Sequence[Trial]) -> str:
     if plan.search:
         order = sorted(table, key=lambda title: -table[title][plan.objective].mean)
         table = {title: table[title] for title in order[:BEST]}
-    return print_table(table, "mean ± deviation over (seeds)" if several else "mean ±95 % over pictures")
+    return print_table(table, "mean ± deviation (seeds)" if several else "mean ±95 % over pictures")
 
 
 def by_seed(plan: Plan, trials: Sequence[Trial]) -> dict[str, list[Trial]]:
@@ -83,7 +83,7 @@ def over_seeds(scores: Sequence[SCORE], several: bool) -> Score:
         return Score((), float("nan"), float("nan"), float("nan"))
     if not several:
         return Score(means, *scores[0])
-    spread = stdev(means) if len(means) > 1 else 0.0
+    spread = max(stdev(means), 1e-9) if len(means) > 1 else 0.0  # seeds that agree are seeds, and print as ±.000
     return Score(means, mean(means), mean(means) - spread, mean(means) + spread)
 
 
