@@ -115,8 +115,8 @@ class SlotOutput:
     """What every method answers.
 
     slots      one vector per object
-    masks      share of each patch that each slot owns, in [0, 1], summing to 1 over k; a method that looks at pictures
-               may have a grid of its own, finer than that of the features
+    masks      share of each patch that each slot owns, in [0, 1], summing to 1 over k; on the grid of the features,
+               or, of a method that looks at pictures, on a finer one of its own
     rebuilt    the features, rebuilt from the slots; NaN throughout where a method rebuilds something else
     attention  of slot attention per iteration, summing to 1 over k; None where a method has none
     keep       which slots there are; the others own nothing. None: all
@@ -126,9 +126,9 @@ class SlotOutput:
     """
 
     slots: "Float[Tensor, 'b t k s']"
-    masks: "Float[Tensor, 'b t k h w']"
+    masks: "Float[Tensor, 'b t k my mx']"
     rebuilt: "Float[Tensor, 'b t h w d']"
-    attention: "Float[Tensor, 'b t i k h w'] | None" = None
+    attention: "Float[Tensor, 'b t i k ay ax'] | None" = None
     keep: "Bool[Tensor, 'b t k'] | None" = None
     state: Any = None
     aside: "dict[str, Tensor]" = field(default_factory=dict)
