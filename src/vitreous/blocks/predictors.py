@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -36,6 +37,17 @@ class TransformerPredictor(nn.Module):
         for block in self.blocks:
             slots = block(slots, keep=keep)
         return slots
+
+    @torch.no_grad()
+    def start_as_identity(self) -> "TransformerPredictor":
+        """Hand slots on as they are until training says otherwise; with norm "post" but for the norms."""
+        for module in self.blocks:
+            assert isinstance(module, EncoderBlock)
+            for layer in (module.attention.to_out, module.feed[2]):
+                assert isinstance(layer, nn.Linear)
+                nn.init.zeros_(layer.weight)
+                nn.init.zeros_(layer.bias)
+        return self
 
 
 class ResidualPredictor(nn.Module):
