@@ -39,11 +39,11 @@ class Evidence:
 
     entropy active top_share      of the masks (metrics/diagnostics.py); active: slots that win at least AWAKE
     there                         slots that exist: fewer than K where a method finds as many as there are
-    error mean_fill pattern_fill  of what was rebuilt; NaN where a method rebuilds no features. error: squared, per number
+    error mean_fill pattern_fill  of what was rebuilt (error: squared, per number); NaN where it is no features
     swapped                       error of what is rebuilt from another picture's slots, over that from its own
     position content              what masks know of them (metrics/information.py): of the masks of other pictures, and
                                   of k-means on the picture's own features, freed from what their place explains
-    scale patch_share             of what the method sees: root mean square, and share of it that differs within a picture
+    scale patch_share             of what the method sees: root mean square; share of it that differs within a picture
     objects fg_ari mbo            with the truth: objects at least a patch large; scores
     missed merged split           shares of these objects (metrics/faults.py)
     ground_kept ground            share of the true background in its largest slot; share of the picture it covers
