@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -20,6 +21,9 @@ from vitreous.report.means import mean_table, together, values
 from vitreous.report.measure import CLIP_METRICS, METRICS
 from vitreous.report.records import PLACE
 from vitreous.report.scored import Scored, find_runs, read_scored
+
+if TYPE_CHECKING:
+    from vitreous.report.figures.looks import Looks
 
 __all__ = ["Comparison", "Group", "Scored", "compare", "find_runs", "read_scored"]
 
@@ -37,7 +41,7 @@ class Comparison:
     baseline   label of the group that the others are tested against; None: against the best, metric by metric
     table      a line per group (kind: run) and per row that learns nothing (kind: reference) and metric: label, kind,
                metric, mean, low, high (95 %), seeds, pictures, spread (standard deviation of the seeds' means)
-    tests      a line per group and metric: label, against, metric, difference, low, high, p, holm, test, pictures, seeds
+    tests      a line per difference: label, against, metric, difference, low, high, p, holm, test, pictures, seeds
     materials  material against material, by group, metric and unit (object, scene): see report/materials.py
     """
 
@@ -61,6 +65,13 @@ class Comparison:
     @cached_property
     def all_lines(self) -> dict[str, pd.DataFrame]:
         return {kind: together(self.groups, kind) for kind in ("pictures", "objects", "clips", "slots")}
+
+    @cached_property
+    def looks(self) -> "Looks":
+        """Chosen scenes as the runs see them; loads runs and store."""
+        from vitreous.report.figures.looks import Looks
+
+        return Looks(self)
 
     def __str__(self) -> str:
         from vitreous.report.comparison_text import as_text

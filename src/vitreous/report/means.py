@@ -36,14 +36,17 @@ def side_by_side(found: Sequence[pd.Series]) -> tuple[Float[np.ndarray, "n s"], 
 
 def mean_table(groups: Sequence[Group], metrics: Sequence[str]) -> pd.DataFrame:
     """A line per group and per row that learns nothing, and metric: see `Comparison.table`."""
-    lines = []
-    for group in groups:
-        for metric in metrics:
-            lines.append(line(group.label, "run", metric, [values(run, metric) for run in group.runs]))
-    for label, row, run in references(groups):
-        for metric in metrics:
-            if metric in METRICS or metric in CLIP_METRICS:
-                lines.append(line(label, "reference", metric, [values(run, metric, row)]))
+    lines = [
+        line(group.label, "run", metric, [values(run, metric) for run in group.runs])
+        for group in groups
+        for metric in metrics
+    ]
+    lines += [
+        line(label, "reference", metric, [values(run, metric, row)])
+        for label, row, run in references(groups)
+        for metric in metrics
+        if metric in METRICS or metric in CLIP_METRICS
+    ]
     return pd.DataFrame(lines, columns=COLUMNS)
 
 

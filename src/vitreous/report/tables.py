@@ -55,7 +55,7 @@ def print_cells(rows: dict[str, dict[str, str]], title: str) -> str:
     for columns in fitting(rows, WIDTH - width):
         lines = [f"{title:{width}}" + "".join(f"{name:>{wide}}" for name, wide in columns.items())]
         for name, row in rows.items():
-            lines.append((f"{name:{width}}" + "".join(f"{row.get(c, ''):>{wide}}" for c, wide in columns.items())))
+            lines.append(f"{name:{width}}" + "".join(f"{row.get(c, ''):>{wide}}" for c, wide in columns.items()))
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
