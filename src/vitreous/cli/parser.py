@@ -38,6 +38,7 @@ class Parser(ArgumentParser):
 
 
 def with_dashes(text: str) -> str:
+    text = text.replace("""'["PATH1",...]' | LIST_OF_PATHS_FILE | -""", "PATH [PATH ...]")
     return re.sub(r"--[a-z_.]+", lambda option: option[0].replace("_", "-"), text)
 
 

@@ -45,6 +45,13 @@ class Drawn:
     png: Path | None = None
     skipped: str = ""
 
+    @property
+    def best(self) -> Path:
+        """The smaller of the two files: charts as SVG, sheets of pictures as PNG."""
+        assert self.svg is not None
+        assert self.png is not None
+        return min(self.svg, self.png, key=lambda path: path.stat().st_size)
+
 
 def makers(comparison: "Comparison") -> dict[str, Callable[["Comparison"], Drawing]]:
     """All figures that there may be, by name: first a curve for each setting that is a number and differs."""

@@ -92,7 +92,7 @@ def disputed(comparison: "Comparison") -> Drawing:
     looks = comparison.looks
     names, scenes = [source.scored.name for source in looks.sources], looks.scenes
     title = "Where slots dispute a pixel: entropy of the shares, 0 decided, 1 all alike"
-    figure, grid = tiles(len(scenes), 1 + len(names), title)
+    figure, grid = tiles(len(scenes), 1 + len(names), title, aside=0.9)
     head(grid[0], ["picture", *names])
     image: Any = None
     for row, scene in zip(grid, scenes, strict=True):
@@ -102,15 +102,15 @@ def disputed(comparison: "Comparison") -> Drawing:
             found = entropy_of(scene.looks[name][0])
             image = axes.imshow(found, vmin=0, vmax=1, cmap="cividis")
             axes.set_xlabel(f"mean {found.mean():.2f}", fontsize=8)
-    figure.colorbar(image, ax=grid.ravel().tolist(), shrink=0.5, aspect=30, label="entropy (share of log K)")
+    figure.colorbar(image, ax=grid.ravel().tolist(), fraction=0.03, shrink=0.5, aspect=30, label="share of log K")
     means = [f"{name} {np.mean([entropy_of(s.looks[name][0]).mean() for s in scenes]):.2f}" for name in names]
     alt = f"Maps of the entropy of slot shares for {len(scenes)} scenes; means over these scenes: {', '.join(means)}."
     return Drawing(figure, title, alt)
 
 
-def tiles(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
-    """A grid of square pictures without scales."""
-    figure = new_figure(TILE * columns + 0.4, TILE * rows * 1.08 + 0.7, title)
+def tiles(rows: int, columns: int, title: str, aside: float = 0.4) -> tuple[Figure, np.ndarray]:
+    """A grid of square pictures without scales; `aside` inches are left beside them."""
+    figure = new_figure(TILE * columns + aside, TILE * rows * 1.08 + 0.7, title)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.ravel():
         axes.set(xticks=[], yticks=[])
