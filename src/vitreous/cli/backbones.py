@@ -1,8 +1,10 @@
-"""vitreous backbones: list, check, stats."""
+"""vitreous backbones: list, check, stats, panel."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from vitreous.cli.panel import grouped, panel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -213,4 +215,5 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-COMMANDS = {"list": list_presets, "check": check, "stats": stats}
+COMMANDS = {"list": list_presets, "check": check, "stats": stats, "panel": panel}
+command = grouped(COMMANDS)

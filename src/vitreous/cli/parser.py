@@ -13,7 +13,7 @@ from jsonargparse import ArgumentParser, auto_cli
 class Completed:
     """A command whose options depend on what is typed: `complete(arguments)` gives the function, and its arguments."""
 
-    complete: Callable[[list[str]], tuple[Callable, list[str]]]
+    complete: Callable[[list[str]], tuple[Callable | dict[str, Any], list[str]]]
 
 
 def second_is(option: str, target: Callable) -> Completed:
