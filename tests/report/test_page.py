@@ -188,7 +188,7 @@ def test_the_training_command_is_one_that_vitreous_takes(stills):
 def test_every_picture_is_described_and_everything_is_in_the_file(page, tmp_path):
     picture = tmp_path / "figure.png"
     Image.new("RGB", (4, 4)).save(picture)
-    figures = [Figure.of(picture, "A title", 'what "it" shows')]
+    figures = [Figure.of(picture, 'what "it" shows')]
     made = Outline(render("t", ["a"], [Part("f", "Figures", figures=figures)], None))
     assert made.all("img")[0]["alt"] == 'what "it" shows'
     for html in (page.read_text(), render("t", ["a"], [Part("f", "Figures", figures=figures)], None)):

@@ -18,6 +18,7 @@ def compare_runs(
     refined: bool = False,
     figures: bool = True,
     html: Path | None = None,
+    scenes: int = 24,
 ) -> None:
     """Compare scored runs: one table with intervals, a test for every difference, figures, a page.
 
@@ -32,6 +33,7 @@ def compare_runs(
         refined: Compare the masks whose borders follow the edges of the picture.
         figures: Draw figures, as SVG and PNG. Those that show masks need the runs' weights and the store.
         html: Folder for a page with everything, in one file that needs no network.
+        scenes: On the page, to look through: the worst, median and best, and where runs differ most.
     """
     from vitreous.report.compare import compare
     from vitreous.report.comparison_files import write_tables
@@ -49,12 +51,13 @@ def compare_runs(
             drawn.append(figure)
     if html is not None:
         from vitreous.report.page import write_page
-        from vitreous.report.page_parts.layout import Figure, Part
 
-        pictures = [Figure.of(f.best, f.title, f.alt, broad=True) for f in drawn if not f.skipped]
-        absent = [f"No figure {f.name}: {f.skipped}" for f in drawn if f.skipped]
-        extra = [Part("figures", "Figures", absent=absent, figures=pictures)] if drawn else []
-        print(write_page(found, html, command=shlex.join(["vitreous", *sys.argv[1:]]), extra=extra))
+        typed = shlex.join(["vitreous", *sys.argv[1:]])
+        print(write_page(found, html, scenes=scenes, command=typed, figures=drawn, tell=tell))
+
+
+def tell(said: str) -> None:
+    print(f"page: {said} ...", file=sys.stderr)
 
 
 def with_runs(arguments: list[str]) -> tuple[Callable, list[str]]:

@@ -2,7 +2,7 @@
 
 import time
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
@@ -13,32 +13,50 @@ from markupsafe import Markup
 
 from vitreous import __version__
 from vitreous.report.compare import Comparison
+from vitreous.report.figures import Drawn, draw
 from vitreous.report.page_parts import sections
 from vitreous.report.page_parts.layout import Part
-from vitreous.report.page_parts.scenes import browse
-from vitreous.report.page_parts.tables import NAMES
+from vitreous.report.page_parts.scenes import browse, open_sources
+from vitreous.report.tables import named
 
 PARTS = resources.files("vitreous.report.page_parts")
 
 
 def write_page(
-    comparison: Comparison, folder: Path, *, scenes: int = 24, command: str = "", extra: Sequence[Part] = ()
+    comparison: Comparison,
+    folder: Path,
+    *,
+    scenes: int = 24,
+    command: str = "",
+    figures: Iterable[Drawn] | None = None,
+    tell: Callable[[str], None] = lambda said: None,
 ) -> Path:
     """Write FOLDER/index.html, in whole or not at all; returns its path.
 
     scenes   in the scene browser, at most; 0 for none
     command  that makes the page, as typed
-    extra    sections between the scenes and how it was made
+    figures  that were drawn already; none: they are drawn into FOLDER/figures
+    tell     is told what is being done
     """
-    found = browse(comparison.runs, {m: comparison.values(m) for m in comparison.metrics}, scenes)
+    tell("figures")
+    charts = sections.figures(draw(comparison, folder / "figures") if figures is None else figures)
+    tell("scenes")
+    sources, missing = open_sources(comparison.runs)
+    found = browse(sources, {m: comparison.values(m) for m in comparison.metrics}, scenes)
+    tell("diagnosis")
     parts = [
         sections.scores(comparison),
         sections.differences(comparison),
-        sections.scenes(found),
-        *extra,
+        charts,
+        sections.scenes(found, missing),
+        sections.diagnosis(sources, missing),
+        sections.materials(comparison),
+        sections.features(sources),
         sections.made_by(comparison, command),
     ]
-    data = found.data(comparison.metrics) | {"names": NAMES} if found.scenes else None
+    data = (
+        found.data(comparison.metrics) | {"names": {m: named(m) for m in comparison.metrics}} if found.scenes else None
+    )
     html = render(sections.title(comparison), sections.summary(comparison), parts, data)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "index.html"

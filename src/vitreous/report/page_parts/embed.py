@@ -4,6 +4,7 @@ import zlib
 from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Integer, UInt8
@@ -26,6 +27,22 @@ def data_uri(content: bytes, media: str) -> str:
 def embed_file(path: Path) -> str:
     """A figure as it was written, by its ending: svg, png, jpg, webp."""
     return data_uri(path.read_bytes(), MEDIA[path.suffix.lower()])
+
+
+def embed_drawing(figure: Any) -> str:
+    """A matplotlib figure as SVG, the same text every time; as PNG where that is smaller."""
+    import matplotlib
+
+    found = []
+    for media, options in (
+        ("image/svg+xml", {"format": "svg", "metadata": {"Date": None}}),
+        ("image/png", {"dpi": 150}),
+    ):
+        buffer = BytesIO()
+        with matplotlib.rc_context({"svg.hashsalt": "vitreous"}):
+            figure.savefig(buffer, **options)
+        found.append(data_uri(buffer.getvalue(), media))
+    return min(found, key=len)
 
 
 def embed_picture(picture: UInt8[np.ndarray, "y x 3"], size: tuple[int, int], quality: int = 85) -> str:

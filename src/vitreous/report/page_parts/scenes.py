@@ -60,36 +60,39 @@ class Source:
     store: FeatureStore
 
 
-def browse(runs: Sequence[Scored], values: Mapping[str, pd.DataFrame], count: int = 24) -> Browser:
+def browse(sources: Sequence[Source], values: Mapping[str, pd.DataFrame], count: int = 24) -> Browser:
     """Scenes with the slots of every run, worst, median, best, and where runs differ most.
 
     values  metric -> pictures or clips by runs; the first metric decides which scenes are chosen
     count   of scenes at most; fewer where the page would grow too large
     """
-    sources, notes = open_sources(runs)
-    browser = Browser([s.scored.name for s in sources], notes=notes)
-    if not sources or not count:
-        return browser
-    plans, metric = [], next(iter(values))
-    longest = min(FRAMES, int(np.median(sources[0].store.lengths)))
-    some = min(count, max(MOST_CLIPS, count // longest))
-    for chosen in choose(values[metric][browser.runs], some, metric in LOW_IS_BETTER):
-        try:
-            plan = [rows_of(source.store, chosen) for source in sources]
-        except VitreousError as error:
-            notes.append(f"{chosen.key} is not shown: {error}")
-            continue
-        plans.append((chosen, plan))
+    browser = Browser([s.scored.name for s in sources])
+    plans = plan_scenes(sources, values, count, browser.notes) if sources and count else []
     maps = [labels(s, np.concatenate([plan[i] for _, plan in plans])) for i, s in enumerate(sources)] if plans else []
     size = 0
     for number, (chosen, plan) in enumerate(plans):
         made = scene(sources, chosen, plan, maps, values)
         size += len(made["labels"]) + sum(map(len, made["pictures"]))
         if size > BUDGET and browser.scenes:
-            notes.append(f"{number} of {len(plans)} scenes are shown: with more, the page would be slow to open.")
+            browser.notes.append(f"{number} of {len(plans)} scenes are shown: with more, the page would open slowly.")
             break
         browser.scenes.append(made)
     return browser
+
+
+def plan_scenes(
+    sources: Sequence[Source], values: Mapping[str, pd.DataFrame], count: int, notes: list[str]
+) -> list[tuple[Chosen, list[Int[np.ndarray, " t"]]]]:
+    """Scenes, and the rows of their frames in the store of each run."""
+    plans, metric = [], next(iter(values))
+    longest = min(FRAMES, int(np.median(sources[0].store.lengths)))
+    some = min(count, max(MOST_CLIPS, count // longest))
+    for chosen in choose(values[metric][[s.scored.name for s in sources]], some, metric in LOW_IS_BETTER):
+        try:
+            plans.append((chosen, [rows_of(source.store, chosen) for source in sources]))
+        except VitreousError as error:
+            notes.append(f"{chosen.key} is not shown: {error}")
+    return plans
 
 
 def open_sources(runs: Sequence[Scored]) -> tuple[list[Source], list[str]]:

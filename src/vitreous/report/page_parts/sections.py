@@ -2,19 +2,42 @@
 
 import platform
 import time
+from collections.abc import Iterable, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from vitreous import __version__
 from vitreous.report.compare import Comparison
+from vitreous.report.comparison_text import SURE, leaders, notes
+from vitreous.report.diagnose import diagnose
+from vitreous.report.diagnosis import Diagnosis, fine, read_diagnosis
 from vitreous.report.differences import LOW_IS_BETTER
+from vitreous.report.feature_space import COLUMNS, draw_panels, feature_panels
+from vitreous.report.figures import Drawn
 from vitreous.report.page_parts import commands
-from vitreous.report.page_parts.layout import Fold, Part
-from vitreous.report.page_parts.scenes import Browser
-from vitreous.report.page_parts.tables import SURE, difference_table, named, plain_table, score_table
+from vitreous.report.page_parts.embed import embed_drawing
+from vitreous.report.page_parts.layout import Card, Figure, Fold, Part
+from vitreous.report.page_parts.scenes import Browser, Source
+from vitreous.report.page_parts.tables import (
+    Cell,
+    Sortable,
+    difference_table,
+    material_table,
+    plain_table,
+    score_table,
+    words,
+)
+from vitreous.report.tables import named
 
+LOOKED_AT = 50  # pictures, for a diagnosis that nobody has made yet
+MATERIALS = (
+    "Values of objects and of scenes, averaged over seeds; objects of a scene are drawn together. p of Welch's test, "
+    "of labels drawn anew, and of the latter after Holm, for all lines of both tables."
+)
+FEATURES = "Features as the backbone gave them, before they are standardised, on at most 200 pictures."
 PACKAGES = ("torch", "numpy", "pandas", "matplotlib", "scikit-learn", "jinja2")
 SCENES = (
     "The same scenes for all runs. A slot has the colour of the object that it shows. Press a slot's number, or the "
@@ -49,28 +72,84 @@ def summary(comparison: Comparison) -> list[str]:
     return [lead, over]
 
 
-def scenes(found: Browser) -> Part:
-    words, absent = ([SCENES], found.notes) if found.scenes else ([], [*found.notes, "No scene can be shown."])
-    return Part("scenes", "Scenes", words, absent, browser=bool(found.scenes))
+def scenes(found: Browser, missing: Sequence[str]) -> Part:
+    absent = [*missing, *found.notes, *([] if found.scenes else ["No scene can be shown."])]
+    return Part("scenes", "Scenes", [SCENES] if found.scenes else [], absent, browser=bool(found.scenes))
 
 
 def scores(comparison: Comparison) -> Part:
-    tables = [score_table(comparison.table, comparison.metrics)]
-    if len(comparison.settings.columns):
-        kept = comparison.settings.rename_axis("setting").reset_index()
-        tables.append(plain_table(kept, "What the settings differ in."))
-    words = ["Rows that learn nothing are there to judge the others by. Every column sorts."]
-    return Part("scores", "Scores", words, tables=tables)
+    tables = [score_table(comparison.table, comparison.metrics, leaders(comparison))]
+    return Part("scores", "Scores", [" ".join(notes(comparison))], tables=tables)
+
+
+def figures(drawn: Iterable[Drawn]) -> Part:
+    shown, skipped = [], []
+    for one in drawn:
+        if one.skipped:
+            skipped.append(f"{one.name.replace('_', ' ')}: {one.skipped}")
+        else:
+            shown.append(Figure.of(one.best, one.alt))
+    folds = [Fold("Not drawn", skipped)] if skipped else []
+    return Part("figures", "Figures", absent=[] if shown else ["None was drawn."], figures=shown, folds=folds)
 
 
 def differences(comparison: Comparison) -> Part:
     if not len(comparison.tests):
         return Part("differences", "Differences", absent=["One setting alone: there is nothing to tell apart."])
-    words = [
-        "Scenes are paired: every setting is seen on the same ones. p (Holm) holds for all tests of the table "
-        f"together; below {SURE} the settings are said to differ. “Not shown” does not mean that they are alike."
-    ]
+    words = [f"Below {SURE} after Holm, settings are said to differ. “Not shown” does not mean that they are alike."]
     return Part("differences", "Differences", words, tables=[difference_table(comparison.tests)])
+
+
+def materials(comparison: Comparison) -> Part:
+    if not len(comparison.materials):
+        absent = ["The store's object tables know no two materials."]
+        return Part("materials", "Materials", absent=absent)
+    units = [unit for unit in ("object", "scene") if unit in set(comparison.materials["unit"])]
+    return Part("materials", "Materials", [MATERIALS], tables=[material_table(comparison.materials, u) for u in units])
+
+
+def diagnosis(sources: Sequence[Source], missing: Sequence[str]) -> Part:
+    """What each run fails at: as `vitreous diagnose` saved it, else looked at now."""
+    cards = []
+    for source in sources:
+        saved = read_diagnosis(source.run.folder)
+        cards.append(card(source.scored.name, saved or diagnose(source.run, source.store, LOOKED_AT)))
+    words = ["How each run fails, told from its masks, and what to try next. More:  vitreous diagnose RUN"]
+    return Part("diagnosis", "Diagnosis", words if cards else [], missing, cards=cards)
+
+
+def card(name: str, found: Diagnosis) -> Card:
+    lines = []
+    for finding in found.findings:
+        evidence = "; ".join(fact.text() for fact in finding.facts)
+        cure = f"follows from {finding.follows}" if finding.follows else f"try next: {finding.next}"
+        lines.append(f"{finding.says} {evidence}. {cure[0].upper()}{cure[1:]}.")
+    verdict = "healthy" if found.healthy else ", ".join(found.names)
+    looked_at = [f"{name}: {'; '.join(fine(fact) for fact in facts)}" for name, facts in found.facts.items()]
+    where = f"Measured on {found.pictures} pictures of {Path(found.store).name}"
+    return Card(name, verdict, found.healthy, [*lines, *found.notes], where, looked_at)
+
+
+def features(sources: Sequence[Source]) -> Part:
+    """What slots have to work with, by store."""
+    stores = list({source.store.path: source.store for source in sources}.values())
+    if not stores:
+        return Part("features", "Features", absent=["No store is left to measure."])
+    panels = feature_panels(stores)
+    rows = [
+        (
+            words(p.name),
+            *(Cell(how.format(p.numbers[name]), float(p.numbers[name])) for name, (_, how) in COLUMNS.items()),
+        )
+        for p in panels
+    ]
+    table = Sortable(FEATURES, ("backbone", *(title for title, _ in COLUMNS.values())), tuple(rows))
+    about = "; ".join(
+        f"{p.name}: cosine of two patches {p.numbers['cosine']:.2f}, position share {p.numbers['position_share']:.0%}"
+        for p in panels
+    )
+    drawn = Figure(embed_drawing(draw_panels(panels)), about, broad=True)
+    return Part("features", "Features", tables=[table], figures=[drawn])
 
 
 def made_by(comparison: Comparison, command: str) -> Part:
@@ -100,9 +179,12 @@ def made_by(comparison: Comparison, command: str) -> Part:
         )
     conventions = "; ".join(said(name, value) for name, value in comparison.runs[0].conventions.items() if value)
     words = [f"vitreous {__version__}, Python {platform.python_version()}, {versions()}.", f"Scored by: {conventions}."]
-    table = plain_table(pd.DataFrame(data), "Data and weights, by the first digits of their SHA-256.")
+    tables = [plain_table(pd.DataFrame(data), "Data and weights, by the first digits of their SHA-256.")]
+    if len(comparison.settings.columns) > 1:
+        kept = comparison.settings.rename_axis("setting").reset_index()
+        tables.append(plain_table(kept, "What the settings differ in."))
     typed = [command] if command else []
-    return Part("made-by", "Made by", words, tables=[table], folds=folds, commands=typed)
+    return Part("made-by", "Made by", words, tables=tables, folds=folds, commands=typed)
 
 
 def said(name: str, value: object) -> str:

@@ -1,34 +1,30 @@
 """Tables that a page can sort: what a cell shows, and what it is sorted by."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, replace
+from math import isfinite, nan
 from typing import Any
 
 import pandas as pd
 
-NAMES = {"fg_ari": "FG-ARI", "ari": "ARI", "mbo": "mBO", "miou": "mIoU", "boundary_f": "boundary F"}
-NAMES |= {
-    "video_fg_ari": "video FG-ARI",
-    "video_ari": "video ARI",
-    "video_mbo": "video mBO",
-    "video_miou": "video mIoU",
-}
-SURE = 0.05  # level of the tests after Holm
+from vitreous.report.comparison_text import SURE, plus
+from vitreous.report.tables import named
 
 
 @dataclass(frozen=True)
 class Cell:
     """What is shown, and by what it is sorted: text, or a number (NaN goes last whichever way).
 
-    note  smaller, below: the interval of a mean
-    span  where the interval (low, high) and the mean lie on the column's scale, in percent; None for no bar
+    note    smaller, below: the interval of a mean
+    span    where the interval (low, high) and the mean lie on the column's scale, in percent; None for no bar
+    strong  in bold
     """
 
     text: str
     by: str | float
     note: str = ""
     span: tuple[float, float, float] | None = None
+    strong: bool = False
 
     @property
     def order(self) -> str:
@@ -54,6 +50,8 @@ class Sortable:
         return [all(row[i].numeric for row in self.rows) for i in range(len(self.columns))]
 
 
+LEARNS_NOTHING = "learns nothing"
+AT = f"at {100 * SURE:.0f} %"
 NOT_MEASURED = Cell("–", float("nan"), "not measured")
 
 
@@ -78,68 +76,80 @@ def mean(value: float, low: float, high: float, scale: tuple[float, float] | Non
     """A mean and its interval, always together; scale: lowest and highest value of the column."""
     if not isfinite(value):
         return Cell("–", float("nan"), "not defined")
-    digits = "+.3f" if sign else ".3f"
-    note = f"{low:{digits}} to {high:{digits}}".replace("-", "−") if isfinite(low) and high > low else "no interval"
+    text = signed if sign else plain
+    note = f"{text(low)} to {text(high)}" if isfinite(low) and high > low else "no interval"
     span = None
     if scale is not None and isfinite(low) and scale[1] > scale[0]:
         left, middle, right = (100 * (x - scale[0]) / (scale[1] - scale[0]) for x in (low, value, high))
         span = (round(left, 2), round(middle, 2), round(right, 2))
-    return Cell(f"{value:{digits}}".replace("-", "−"), float(value), note, span)
+    return Cell(text(value), float(value), note, span)
 
 
-def named(metric: str) -> str:
-    """A metric as people write it."""
-    return NAMES.get(metric, metric.replace("_", " "))
+def signed(value: float) -> str:
+    return plus(value).replace("-", "−")
 
 
-def score_table(table: pd.DataFrame, metrics: Iterable[str]) -> Sortable:
-    """A line per setting and per row that learns nothing: every metric with its interval."""
+def plain(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
+
+
+def score_table(table: pd.DataFrame, metrics: Iterable[str], leaders: Mapping[str, set[str]]) -> Sortable:
+    """A line per setting and per row that learns nothing: every metric with its interval.
+
+    leaders  metric -> labels to set in bold
+    """
     metrics = list(metrics)
     by = {(line["label"], line["metric"]): line for line in table.to_dict("records")}
     scales = {m: (float(rows["low"].min()), float(rows["high"].max())) for m, rows in table.groupby("metric")}
     rows = []
     order = table.sort_values("kind", key=lambda kind: kind != "run", kind="stable")  # what learns nothing comes last
     for label, lines in order.groupby("label", sort=False):
-        first = lines.iloc[0]
-        cells = [words(label), words("run" if first["kind"] == "run" else "learns nothing")]
+        learns = lines.iloc[0]["kind"] == "run"
+        cells = [Cell(str(label), str(label), "" if learns else LEARNS_NOTHING)]
         for metric in metrics:
             line = by.get((label, metric))
-            cells.append(NOT_MEASURED if line is None else mean(*interval(line, "mean"), scales[metric]))
-        rows.append((*cells, count(float(first["seeds"])), count(float(first["pictures"]))))
-    columns = ("setting", "kind", *map(named, metrics), "seeds", "pictures")
+            found = NOT_MEASURED if line is None else mean(*interval(line, "mean"), scales[metric])
+            cells.append(replace(found, strong=learns and label in leaders.get(metric, ())))
+        seeds, pictures = (float(lines.iloc[0][name]) for name in ("seeds", "pictures"))
+        rows.append((*cells, count(seeds if learns else nan), count(pictures)))
+    columns = ("setting", *map(named, metrics), "seeds", "pictures")
     return Sortable("Mean over pictures and seeds; below it the 95 % interval.", columns, tuple(rows))
 
 
 def difference_table(tests: pd.DataFrame) -> Sortable:
     """A line per difference that is named, with what can be said of it in words."""
+    several = tests["test"].nunique() > 1
     rows = []
     for line in tests.to_dict("records"):
-        verdict = "not tested" if not isfinite(line["holm"]) else "differs" if line["holm"] < SURE else "not shown"
-        rows.append(
-            (
-                words(line["label"]),
-                words(line["against"]),
-                words(named(line["metric"])),
-                mean(*interval(line, "difference"), sign=True),
-                p_value(float(line["p"])),
-                p_value(float(line["holm"])),
-                words(verdict),
-                words(line["test"]),
-                count(float(line["pictures"])),
-            )
-        )
-    columns = (
-        "setting",
-        "against",
-        "metric",
-        "difference",
-        "p",
-        "p (Holm)",
-        f"at {100 * SURE:.0f} %",
-        "test",
-        "pictures",
-    )
-    return Sortable("Paired differences with their 95 % interval.", columns, tuple(rows))
+        cells = [words(line["label"]), words(line["against"]), words(named(line["metric"]))]
+        cells += [mean(*interval(line, "difference"), sign=True), p_value(float(line["p"])), *verdict(line)]
+        rows.append((*cells, *([words(line["test"])] if several else []), count(float(line["pictures"]))))
+    columns = ("setting", "against", "metric", "difference", "p", "p (Holm)", AT, *(["test"] * several), "pictures")
+    how = "" if several or not len(tests) else f" Test: {tests['test'].iloc[0]}."
+    return Sortable(f"Paired differences with their 95 % interval.{how}", columns, tuple(rows))
+
+
+def material_table(materials: pd.DataFrame, unit: str) -> Sortable:
+    """A line per setting, metric and two materials: of objects, or of scenes that hold one material."""
+    rows = []
+    short = {"best_iou": "best IoU", "object_ari": "ARI"} if unit == "object" else {}
+    for line in materials[materials["unit"] == unit].to_dict("records"):
+        metric, pair = short.get(line["metric"], named(line["metric"])), f"{line['first']} − {line['second']}"
+        cells = [words(line["label"]), words(metric), words(pair)]
+        for side in ("first", "second"):
+            value = float(line[f"mean_{side}"])
+            cells.append(Cell(f"{value:.3f} ({line[f'count_{side}']:,})", value))
+        cells.append(mean(*interval(line, "difference"), sign=True))
+        rows.append((*cells, p_value(float(line["welch"])), p_value(float(line["permutation"])), *verdict(line)))
+    columns = ("setting", "metric", "materials", "first", "second", "difference", "p Welch", "p labels", "p (Holm)", AT)
+    what = {"object": "Objects by their own material", "scene": "Scenes by the material of all their objects"}[unit]
+    return Sortable(f"{what}: mean (how many), and the difference with its 95 % interval.", columns, tuple(rows))
+
+
+def verdict(line: Mapping[str, Any]) -> tuple[Cell, Cell]:
+    """p after Holm, and what it says in words."""
+    p = float(line["holm"])
+    return p_value(p), words("not tested" if not isfinite(p) else "differs" if p < SURE else "not shown")
 
 
 def p_value(value: float) -> Cell:
