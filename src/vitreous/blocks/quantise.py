@@ -83,10 +83,10 @@ class CodeAutoencoder(nn.Module):
         super().__init__()
         self.encode, self.decode, self.book = encode, decode, book
 
-    def forward(self, x: Float[Tensor, "b d y x"], sharpness: float | None = None) -> Quantised:
-        """Codes of a map that is not to learn any more, row by row."""
-        with torch.no_grad():
-            return self.book(self.encode(x).flatten(2).mT, sharpness)
+    @torch.no_grad()
+    def forward(self, x: Float[Tensor, "b d y x"]) -> Quantised:
+        """The nearest codes of a map, row by row: a target, which no gradient passes."""
+        return self.book(self.encode(x).flatten(2).mT)
 
     def terms(self, x: Float[Tensor, "b d y x"], target: Float[Tensor, "b e y x"], done: float) -> dict[str, Tensor]:
         """What the codes learn from, by name. Nothing moves them any more once `done`, the share of their own training
