@@ -66,7 +66,9 @@ def clips(blobs_store, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(stills, tmp_path_factory):
-    return write_page(compare(stills), tmp_path_factory.mktemp("page"), scenes=8, command="vitreous compare a b")
+    return write_page(
+        compare(stills), tmp_path_factory.mktemp("page"), scenes=8, command="vitreous compare a b", figures=[]
+    )
 
 
 class Outline(HTMLParser):
@@ -206,7 +208,7 @@ def test_a_store_that_is_gone_is_named_and_the_rest_stays(stills, tmp_path):
     saved = json.loads((run / "scores.json").read_text())
     saved["data"]["store"] = str(tmp_path / "gone.lance")
     (run / "scores.json").write_text(json.dumps(saved))
-    outline = Outline(write_page(compare([run]), tmp_path / "out").read_text())
+    outline = Outline(write_page(compare([run]), tmp_path / "out", figures=[]).read_text())
     assert f"the store that it was scored on is gone: {tmp_path / 'gone.lance'}" in outline.text
     assert "No scene can be shown." in outline.text
     assert "One setting alone" in outline.text
@@ -345,7 +347,7 @@ def test_scenes_opacity_errors_and_runs_are_chosen(browser, page):
 
 @in_browser
 def test_the_slider_moves_through_a_clip(browser, clips, tmp_path):
-    path = write_page(compare(clips), tmp_path, scenes=3)
+    path = write_page(compare(clips), tmp_path, scenes=3, figures=[])
     shown(browser, path)
     first = pixels(browser, 0)
     browser.run("document.getElementById('frame').focus()")

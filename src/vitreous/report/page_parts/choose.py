@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import chain, zip_longest
+from typing import Any
 
 import pandas as pd
 
@@ -27,9 +28,8 @@ def choose(values: pd.DataFrame, count: int, low_is_better: bool = False) -> lis
     values  a metric, index (key, frame, view) or (key, view), a column per run; a clip counts by the mean of its
             frames. Scenes where it is not defined are not chosen
     """
-    scenes = values.groupby(level=["key", "view"], sort=False).mean()
-    mean = scenes.mean(axis=1).dropna()
-    spread = (scenes.max(axis=1) - scenes.min(axis=1)).dropna()
+    scenes: Any = values.groupby(level=["key", "view"], sort=False).mean()
+    mean, spread = scenes.mean(axis=1).dropna(), (scenes.max(axis=1) - scenes.min(axis=1)).dropna()
     orders = {DIFFER: spread[spread > 0].sort_values(ascending=False, kind="stable")}
     orders |= {
         WORST: mean.sort_values(ascending=not low_is_better, kind="stable"),

@@ -87,7 +87,8 @@ def plan_scenes(
     plans, metric = [], next(iter(values))
     longest = min(FRAMES, int(np.median(sources[0].store.lengths)))
     some = min(count, max(MOST_CLIPS, count // longest))
-    for chosen in choose(values[metric][[s.scored.name for s in sources]], some, metric in LOW_IS_BETTER):
+    decisive = values[metric].loc[:, [s.scored.name for s in sources]]
+    for chosen in choose(decisive, some, metric in LOW_IS_BETTER):
         try:
             plans.append((chosen, [rows_of(source.store, chosen) for source in sources]))
         except VitreousError as error:
@@ -170,7 +171,8 @@ def scene(
     runs    match: true label that each slot shows, -1 for none; scores: metric -> value per frame, or of the clip
     """
     frames = [sources[0].store.frame(row) for row in plan[0]]
-    size = display_size(*frames[0].image.shape[:2], SIDE if len(frames) == 1 else CLIP_SIDE)
+    height, width = frames[0].image.shape[:2]
+    size = display_size(height, width, SIDE if len(frames) == 1 else CLIP_SIDE)
     true, names = truth(frames, sources[0].store.instances(chosen.key))
     found = [np.stack([of_run[int(row)] for row in rows]) for of_run, rows in zip(maps, plan, strict=True)]
     layers = ([] if true is None else [true]) + found
@@ -232,10 +234,10 @@ def scores(
     """What a run scored on these frames; one number for metrics of clips; None where it is not defined."""
     found = {}
     for metric, table in values.items():
-        column = table[run]
-        wheres: list[tuple] = [(chosen.key, frame.index, chosen.view) for frame in frames]
-        if table.index.nlevels == 2:
-            wheres = [(chosen.key, chosen.view)]
-        numbers = [float(column.get(where, np.nan)) for where in wheres]
+        column: Any = table[run]
+        of_clip = [(chosen.key, chosen.view)]
+        of_frames = [(chosen.key, frame.index, chosen.view) for frame in frames]
+        places = of_clip if table.index.nlevels == 2 else of_frames
+        numbers = [float(column.get(place, np.nan)) for place in places]
         found[metric] = [round(number, 4) if np.isfinite(number) else None for number in numbers]
     return found

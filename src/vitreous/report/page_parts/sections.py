@@ -4,8 +4,8 @@ import platform
 import time
 from collections.abc import Iterable, Sequence
 from importlib import metadata
+from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -53,22 +53,24 @@ def title(comparison: Comparison) -> str:
 
 def summary(comparison: Comparison) -> list[str]:
     """The first lines: what leads, and whether its lead is more than chance."""
-    metric, table = comparison.metrics[0], comparison.table
-    rows = table[(table["metric"] == metric) & (table["kind"] == "run")].dropna(subset=["mean"])
+    metric = comparison.metrics[0]
+    lines = [line for line in comparison.table.to_dict("records") if line["metric"] == metric and line["kind"] == "run"]
+    lines = [line for line in lines if isfinite(line["mean"])]
     data = comparison.runs[0].data
     over = f"Scored on {data['pictures']:,} pictures of {data['source']['name']}, the same for all runs."
     own = [r.name for r in comparison.runs if r.recipe.source["fingerprint"] == data["source"]["fingerprint"]]
     if own:
         over += f" These were trained on the very same pictures, so their scores say little: {', '.join(own)}."
-    if rows.empty:
+    if not lines:
         return [f"{named(metric)} is defined for none of the runs.", over]
-    best: Any = rows.sort_values("mean", ascending=metric in LOW_IS_BETTER).iloc[0]
-    interval = f"{best['low']:.3f} to {best['high']:.3f}"
-    lead = f"{best['label']} has the best {named(metric)}: {best['mean']:.3f} ({interval})."
-    if len(tests := comparison.tests):
-        asked = tests[(tests["metric"] == metric) & tests["holm"].notna()]
-        clear = int((asked["holm"] < SURE).sum())
-        lead += f" {clear} of {len(asked)} differences in it are more than chance at {100 * SURE:.0f} %."
+    best = (min if metric in LOW_IS_BETTER else max)(lines, key=lambda line: line["mean"])
+    lead = (
+        f"{best['label']} has the best {named(metric)}: {best['mean']:.3f} ({best['low']:.3f} to {best['high']:.3f})."
+    )
+    tests = [line["holm"] for line in comparison.tests.to_dict("records") if line["metric"] == metric]
+    if tests:
+        clear = sum(p < SURE for p in tests)
+        lead += f" {clear} of {len(tests)} differences in it are more than chance at {100 * SURE:.0f} %."
     return [lead, over]
 
 

@@ -1,6 +1,6 @@
 """Tables that a page can sort: what a cell shows, and what it is sorted by."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, nan
 from typing import Any
@@ -93,39 +93,48 @@ def plain(value: float) -> str:
     return f"{value:.3f}".replace("-", "−")
 
 
-def score_table(table: pd.DataFrame, metrics: Iterable[str], leaders: Mapping[str, set[str]]) -> Sortable:
+def score_table(table: pd.DataFrame, metrics: Sequence[str], leaders: Mapping[str, set[str]]) -> Sortable:
     """A line per setting and per row that learns nothing: every metric with its interval.
 
     leaders  metric -> labels to set in bold
     """
-    metrics = list(metrics)
-    by = {(line["label"], line["metric"]): line for line in table.to_dict("records")}
-    scales = {m: (float(rows["low"].min()), float(rows["high"].max())) for m, rows in table.groupby("metric")}
+    lines: list[dict[str, Any]] = table.to_dict("records")
+    by = {(line["label"], line["metric"]): line for line in lines}
+    scales = {m: scale([line for line in lines if line["metric"] == m]) for m in metrics}
+    first = {line["label"]: line for line in reversed(lines)}
     rows = []
-    order = table.sort_values("kind", key=lambda kind: kind != "run", kind="stable")  # what learns nothing comes last
-    for label, lines in order.groupby("label", sort=False):
-        learns = lines.iloc[0]["kind"] == "run"
-        cells = [Cell(str(label), str(label), "" if learns else LEARNS_NOTHING)]
+    # what learns nothing comes last
+    for label in sorted(
+        dict.fromkeys(line["label"] for line in lines), key=lambda label: first[label]["kind"] != "run"
+    ):
+        learns = first[label]["kind"] == "run"
+        cells = [Cell(label, label, "" if learns else LEARNS_NOTHING)]
         for metric in metrics:
             line = by.get((label, metric))
             found = NOT_MEASURED if line is None else mean(*interval(line, "mean"), scales[metric])
             cells.append(replace(found, strong=learns and label in leaders.get(metric, ())))
-        seeds, pictures = (float(lines.iloc[0][name]) for name in ("seeds", "pictures"))
+        seeds, pictures = float(first[label]["seeds"]), float(first[label]["pictures"])
         rows.append((*cells, count(seeds if learns else nan), count(pictures)))
     columns = ("setting", *map(named, metrics), "seeds", "pictures")
     return Sortable("Mean over pictures and seeds; below it the 95 % interval.", columns, tuple(rows))
 
 
+def scale(lines: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """From the lowest to the highest end of all intervals."""
+    ends = [float(line[end]) for line in lines for end in ("low", "high") if isfinite(line[end])]
+    return (min(ends), max(ends)) if ends else (nan, nan)
+
+
 def difference_table(tests: pd.DataFrame) -> Sortable:
     """A line per difference that is named, with what can be said of it in words."""
-    several = tests["test"].nunique() > 1
-    rows = []
+    ways = sorted({str(test) for test in tests["test"]})
+    several, rows = len(ways) > 1, []
     for line in tests.to_dict("records"):
         cells = [words(line["label"]), words(line["against"]), words(named(line["metric"]))]
         cells += [mean(*interval(line, "difference"), sign=True), p_value(float(line["p"])), *verdict(line)]
         rows.append((*cells, *([words(line["test"])] if several else []), count(float(line["pictures"]))))
     columns = ("setting", "against", "metric", "difference", "p", "p (Holm)", AT, *(["test"] * several), "pictures")
-    how = "" if several or not len(tests) else f" Test: {tests['test'].iloc[0]}."
+    how = f" Test: {ways[0]}." if len(ways) == 1 else ""
     return Sortable(f"Paired differences with their 95 % interval.{how}", columns, tuple(rows))
 
 
@@ -133,7 +142,9 @@ def material_table(materials: pd.DataFrame, unit: str) -> Sortable:
     """A line per setting, metric and two materials: of objects, or of scenes that hold one material."""
     rows = []
     short = {"best_iou": "best IoU", "object_ari": "ARI"} if unit == "object" else {}
-    for line in materials[materials["unit"] == unit].to_dict("records"):
+    for line in materials.to_dict("records"):
+        if line["unit"] != unit:
+            continue
         metric, pair = short.get(line["metric"], named(line["metric"])), f"{line['first']} − {line['second']}"
         cells = [words(line["label"]), words(metric), words(pair)]
         for side in ("first", "second"):
