@@ -95,7 +95,7 @@ def error_map(pred: Int[Tensor, "b y x"], true: Int[Tensor, "b y x"], *, reach: 
 
 def errors_of(pred: Int[Tensor, "y x"], true: Int[Tensor, "y x"], border: Bool[Tensor, "y x"]) -> Int[Tensor, "y x"]:
     judged = faults(pred[None], true[None])
-    segments, owner = pred.unique(), owners(pred, true, judged)
+    segments, owner = pred.unique(), owners(pred, true)
     # segment by true label: what a pixel of both is, if it lies far from borders; whether its border is judged alike
     ids = torch.cat([judged.ids.new_zeros(1), judged.ids])
     kind = torch.full((len(segments), len(ids)), RIGHT, device=pred.device)
@@ -115,8 +115,12 @@ def errors_of(pred: Int[Tensor, "y x"], true: Int[Tensor, "y x"], border: Bool[T
     return found.where(true >= 0, -1)
 
 
-def owners(pred: Int[Tensor, "y x"], true: Int[Tensor, "y x"], judged: Faults) -> dict[int, int]:
-    """Whose each segment is: 0 the background's; of several objects with one main segment, the largest's in it."""
+def owners(pred: Int[Tensor, "y x"], true: Int[Tensor, "y x"]) -> dict[int, int]:
+    """Whose each segment is, by true label: 0 the background's; of objects with one main segment, the largest's in it.
+
+    A segment that is nobody's main one is not in it.
+    """
+    judged = faults(pred[None], true[None])
     owner, most = {}, {}
     for column, thing in enumerate(judged.ids.tolist()):
         if judged.there[0, column]:
