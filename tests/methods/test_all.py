@@ -10,7 +10,7 @@ from vitreous.types import Batch
 
 MLP = dict(decoder="mlp", decoder_width=32, decoder_layers=2)
 PIXELS = dict(resolution=24, encoder_width=8, decoder_width=8)
-WORDS = dict(resolution=24, codes=16, coder_width=16, decoder_width=16, decoder_layers=1)
+WORDS = dict(resolution=24, codes=8, decoder_width=32, decoder_layers=1)
 DIFFUSION = dict(resolution=24, codes=16, coder_width=8, width=8, levels=2, until=1.0)
 PAINT = dict(decoder_width=32, decoder_layers=2)
 LAYERS = dict(decoder_layers=2, decoder_heads=2)
@@ -28,7 +28,7 @@ SMALL = {
     "slate": [
         WORDS,
         WORDS | dict(look="words", start="gaussian"),
-        WORDS | dict(words="features", codes=8, code_dim=8, until=1.0),
+        WORDS | dict(words="features", code_dim=8, until=1.0),
     ],
     "slot_attention": [PIXELS | dict(mlp_dim=16)],
     "slotcontrast": [PAINT, PAINT | dict(start="learned", masks="decoder", hidden="normed", odd_scale=True)],
@@ -39,7 +39,7 @@ SMALL = {
     "steve": [
         WORDS,
         WORDS | dict(look="pictures", start="gaussian", encoder_width=8),
-        WORDS | dict(words="features", codes=8, code_dim=8, until=1.0, start="boxes"),
+        WORDS | dict(words="features", code_dim=8, until=1.0, start="boxes"),
     ],
     "videosaur": [
         PAINT,
