@@ -9,7 +9,7 @@ from torch.nn.functional import normalize, one_hot
 
 Linkage = Literal["average", "complete", "single"]
 Same = float | Literal["auto"]  # cosine distance in [0, 2] below which two slots are one; auto: of the picture
-AUTO = 0.25  # share of the distance between the two parts of a picture that differ most: see docs/methods/dias.md
+AUTO = 0.2  # share of the distance between the two parts of a picture that differ most: see docs/methods/dias.md
 
 
 class Tree(NamedTuple):
