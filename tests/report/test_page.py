@@ -17,16 +17,21 @@ import torch
 from PIL import Image
 
 from vitreous.report.compare import compare
+from vitreous.report.diagnosis import Diagnosis, Fact, Finding
+from vitreous.report.figures import Drawn
 from vitreous.report.page import render, write_page
 from vitreous.report.page_parts.choose import BEST, DIFFER, MEDIAN, WORST, choose
 from vitreous.report.page_parts.commands import score_command, train_command
 from vitreous.report.page_parts.embed import display_size, embed_labels, embed_picture, shrink
 from vitreous.report.page_parts.layout import Card, Figure, Part
+from vitreous.report.page_parts.looks import card
 from vitreous.report.page_parts.scenes import called, match
+from vitreous.report.page_parts.sections import figures
 from vitreous.report.page_parts.tables import mean, plain_table
 from vitreous.report.score import score
 from vitreous.report.scored import read_scored
 from vitreous.runs import Recipe, Run, build, settings
+from vitreous.types import Score
 
 driver = runpy.run_path(str(Path(__file__).with_name("browser.py")))
 chromium = driver["find_chromium"]()
@@ -190,10 +195,10 @@ def test_the_training_command_is_one_that_vitreous_takes(stills):
 def test_every_picture_is_described_and_everything_is_in_the_file(page, tmp_path):
     picture = tmp_path / "figure.png"
     Image.new("RGB", (4, 4)).save(picture)
-    figures = [Figure.of(picture, 'what "it" shows')]
-    made = Outline(render("t", ["a"], [Part("f", "Figures", figures=figures)], None))
+    shows = [Part("f", "Figures", figures=[Figure.of(picture, 'what "it" shows')])]
+    made = Outline(render("t", ["a"], shows, None))
     assert made.all("img")[0]["alt"] == 'what "it" shows'
-    for html in (page.read_text(), render("t", ["a"], [Part("f", "Figures", figures=figures)], None)):
+    for html in (page.read_text(), render("t", ["a"], shows, None)):
         outline = Outline(html)
         assert all(image["alt"] and image["src"].startswith("data:") for image in outline.all("img"))
         assert not [t for t, a in outline.tags if t == "script" and "src" in a]
@@ -213,6 +218,40 @@ def test_a_store_that_is_gone_is_named_and_the_rest_stays(stills, tmp_path):
     assert "No scene can be shown." in outline.text
     assert "One setting alone" in outline.text
     assert len(outline.all("table")) >= 2
+
+
+def test_what_is_looked_at_again_is_there_with_its_words(page):
+    outline = Outline(page.read_text())
+    for part in ("Scores", "Differences", "Figures", "Scenes", "Failures", "Diagnosis", "Materials", "Features"):
+        assert f'aria-labelledby="{part.lower()}-title"' in page.read_text()
+    assert "Measured on 12 pictures of blobs1.lance" in outline.text
+    assert "Where slots 3 and slots 4 differ most" in outline.text
+    assert "The worst pictures of slots 4" in outline.text
+    assert "coloured_patches" in outline.text  # the backbone, in the panel of features
+    assert "None was drawn." in outline.text
+
+
+def test_a_saved_diagnosis_is_shown_with_evidence_and_cure():
+    fact = Fact("entropy", Score((), 0.99, 0.98, 1.0), "above", 0.95, "of who owns a patch")
+    cause = Finding("uniform masks", "Everyone owns all.", (fact,), "--start warm")
+    found = Diagnosis("a run", "/there/test.lance", 7, True, (cause,), {"uniform masks": (fact,)}, ("A note.",))
+    made = card("a run", found)
+    assert (made.verdict, made.healthy) == ("uniform masks", False)
+    assert made.lines[0].startswith("Everyone owns all. entropy 0.990 ±0.010, above 0.95: of who owns a patch.")
+    assert made.lines[0].endswith("Try next: --start warm.")
+    assert made.lines[1] == "A note."
+    assert made.fold == "Measured on 7 pictures of test.lance"
+
+
+def test_a_figure_that_was_not_drawn_says_why(tmp_path):
+    drawn = [
+        Drawn("over_time", skipped="there are stills only"),
+        Drawn("a", "A", "what it shows", *[tmp_path / "a.png"] * 2),
+    ]
+    Image.new("RGB", (1200, 4)).save(tmp_path / "a.png")
+    part = figures(drawn)
+    assert [(one.alt, one.broad) for one in part.figures] == [("what it shows", True)]
+    assert part.folds[0].lines == ["over time: there are stills only"]
 
 
 def test_the_scenes_say_what_was_scored(page, stills):

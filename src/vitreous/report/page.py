@@ -14,7 +14,7 @@ from markupsafe import Markup
 from vitreous import __version__
 from vitreous.report.compare import Comparison
 from vitreous.report.figures import Drawn, draw
-from vitreous.report.page_parts import sections
+from vitreous.report.page_parts import looks, sections
 from vitreous.report.page_parts.layout import Part
 from vitreous.report.page_parts.scenes import browse, open_sources
 from vitreous.report.tables import named
@@ -43,15 +43,16 @@ def write_page(
     tell("scenes")
     sources, missing = open_sources(comparison.runs)
     found = browse(sources, {m: comparison.values(m) for m in comparison.metrics}, scenes)
-    tell("diagnosis")
+    tell("failures, diagnosis")
     parts = [
         sections.scores(comparison),
         sections.differences(comparison),
         charts,
         sections.scenes(found, missing),
-        sections.diagnosis(sources, missing),
+        looks.failures(sources, missing, comparison.metrics),
+        looks.diagnosis(sources, missing),
         sections.materials(comparison),
-        sections.features(sources),
+        looks.features(sources),
         sections.made_by(comparison, command),
     ]
     data = (

@@ -63,6 +63,7 @@ class Fold:
     title: str
     lines: Sequence[str] = ()
     commands: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
 
 
 @dataclass(frozen=True)

@@ -5,39 +5,29 @@ import time
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from math import isfinite
-from pathlib import Path
 
 import pandas as pd
 
 from vitreous import __version__
 from vitreous.report.compare import Comparison
 from vitreous.report.comparison_text import SURE, leaders, notes
-from vitreous.report.diagnose import diagnose
-from vitreous.report.diagnosis import Diagnosis, fine, read_diagnosis
 from vitreous.report.differences import LOW_IS_BETTER
-from vitreous.report.feature_space import COLUMNS, draw_panels, feature_panels
 from vitreous.report.figures import Drawn
 from vitreous.report.page_parts import commands
-from vitreous.report.page_parts.embed import embed_drawing
-from vitreous.report.page_parts.layout import Card, Figure, Fold, Part
-from vitreous.report.page_parts.scenes import Browser, Source
+from vitreous.report.page_parts.layout import Figure, Fold, Part
+from vitreous.report.page_parts.scenes import Browser
 from vitreous.report.page_parts.tables import (
-    Cell,
-    Sortable,
     difference_table,
     material_table,
     plain_table,
     score_table,
-    words,
 )
 from vitreous.report.tables import named
 
-LOOKED_AT = 50  # pictures, for a diagnosis that nobody has made yet
 MATERIALS = (
     "Values of objects and of scenes, averaged over seeds; objects of a scene are drawn together. p of Welch's test, "
     "of labels drawn anew, and of the latter after Holm, for all lines of both tables."
 )
-FEATURES = "Features as the backbone gave them, before they are standardised, on at most 200 pictures."
 PACKAGES = ("torch", "numpy", "pandas", "matplotlib", "scikit-learn", "jinja2")
 SCENES = (
     "The same scenes for all runs. A slot has the colour of the object that it shows. Press a slot's number, or the "
@@ -108,50 +98,6 @@ def materials(comparison: Comparison) -> Part:
         return Part("materials", "Materials", absent=absent)
     units = [unit for unit in ("object", "scene") if unit in set(comparison.materials["unit"])]
     return Part("materials", "Materials", [MATERIALS], tables=[material_table(comparison.materials, u) for u in units])
-
-
-def diagnosis(sources: Sequence[Source], missing: Sequence[str]) -> Part:
-    """What each run fails at: as `vitreous diagnose` saved it, else looked at now."""
-    cards = []
-    for source in sources:
-        saved = read_diagnosis(source.run.folder)
-        cards.append(card(source.scored.name, saved or diagnose(source.run, source.store, LOOKED_AT)))
-    words = ["How each run fails, told from its masks, and what to try next. More:  vitreous diagnose RUN"]
-    return Part("diagnosis", "Diagnosis", words if cards else [], missing, cards=cards)
-
-
-def card(name: str, found: Diagnosis) -> Card:
-    lines = []
-    for finding in found.findings:
-        evidence = "; ".join(fact.text() for fact in finding.facts)
-        cure = f"follows from {finding.follows}" if finding.follows else f"try next: {finding.next}"
-        lines.append(f"{finding.says} {evidence}. {cure[0].upper()}{cure[1:]}.")
-    verdict = "healthy" if found.healthy else ", ".join(found.names)
-    looked_at = [f"{name}: {'; '.join(fine(fact) for fact in facts)}" for name, facts in found.facts.items()]
-    where = f"Measured on {found.pictures} pictures of {Path(found.store).name}"
-    return Card(name, verdict, found.healthy, [*lines, *found.notes], where, looked_at)
-
-
-def features(sources: Sequence[Source]) -> Part:
-    """What slots have to work with, by store."""
-    stores = list({source.store.path: source.store for source in sources}.values())
-    if not stores:
-        return Part("features", "Features", absent=["No store is left to measure."])
-    panels = feature_panels(stores)
-    rows = [
-        (
-            words(p.name),
-            *(Cell(how.format(p.numbers[name]), float(p.numbers[name])) for name, (_, how) in COLUMNS.items()),
-        )
-        for p in panels
-    ]
-    table = Sortable(FEATURES, ("backbone", *(title for title, _ in COLUMNS.values())), tuple(rows))
-    about = "; ".join(
-        f"{p.name}: cosine of two patches {p.numbers['cosine']:.2f}, position share {p.numbers['position_share']:.0%}"
-        for p in panels
-    )
-    drawn = Figure(embed_drawing(draw_panels(panels)), about, broad=True)
-    return Part("features", "Features", tables=[table], figures=[drawn])
 
 
 def made_by(comparison: Comparison, command: str) -> Part:
