@@ -8,15 +8,14 @@ from vitreous.errors import DataError, VitreousError
 from vitreous.features.preprocess import (
     Preprocess,
     check_fit,
-    check_views,
     decode,
     decode_ids,
     encode_ids,
     fitted,
     keep,
     resized,
-    viewed,
 )
+from vitreous.features.views import check_views, viewed
 from vitreous.types import Frame
 
 

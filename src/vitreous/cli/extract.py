@@ -38,8 +38,9 @@ def extract_features(
         backbone: Preset (see `vitreous backbones list`), hub id, or folder in the hub's format.
         grid: Patches per side: 16, or 16x24 for 16 rows of 24.
         fit: crop the largest centred part with the grid's aspect ratio, or squash the whole picture.
-        views: Stored for each frame, as in "identity hflip"; also vflip, hvflip, rot90, rot270 and
-            crop:LEFT,TOP,RIGHT,BOTTOM in shares of the picture.
+        views: Stored for each frame, as in "identity hflip"; also vflip, hvflip, rot90, rot270, turn:DEGREES (an angle
+            drawn by the picture), crop:LEFT,TOP,RIGHT,BOTTOM in shares of the picture, and these joined and
+            blurred, as in "hflip+blur:5".
         split: Take one part of the data set: its folder train or test.
         layer: Block whose output is taken; default: the last one, after the final norm.
         facet: Patch tokens; the keys, queries or values of that block's attention; or tokens and keys side by side.

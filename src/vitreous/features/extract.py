@@ -24,11 +24,12 @@ from vitreous.data import open_source
 from vitreous.errors import DataError, StoreError, VitreousError
 from vitreous.features.format import SIDE_FOLDER, Maker, StoreMeta, is_store, open_lance, read_meta
 from vitreous.features.plan import Plan
-from vitreous.features.preprocess import check_fit, check_views
+from vitreous.features.preprocess import check_fit
 from vitreous.features.progress import Progress
 from vitreous.features.reading import LEFT_OUT, BatchReader, Look, Prepared
 from vitreous.features.store import FeatureStore
 from vitreous.features.verify import same_so_far
+from vitreous.features.views import check_views
 from vitreous.features.writing import COMMIT_ROWS, Claims, Done, Present, Writer, create, locked, sweep, write_meta
 from vitreous.types import Source
 
@@ -61,7 +62,8 @@ def extract(
         backbone: A loaded backbone, or a preset, hub id or folder.
         grid: Patches per side, or (h, w).
         fit: crop (the largest centred part with the grid's aspect ratio) or squash (all of it).
-        views: identity, hflip, vflip, hvflip, rot90, rot270, crop:LEFT,TOP,RIGHT,BOTTOM (shares of the picture).
+        views: identity, hflip, vflip, hvflip, rot90, rot270, crop:LEFT,TOP,RIGHT,BOTTOM (shares of the picture),
+            turn:DEGREES, and these joined, as in hflip+blur:5: see views.py.
         batch_size: Pictures per forward pass; a store that goes on keeps its own.
         on_error: raise, or skip what cannot be read or used and list it in `store.meta.skipped`.
         keep_side: Longest side of the stored pictures in pixels; larger ones are reduced before anything else.

@@ -3,7 +3,7 @@
     row        int64    place in the plan: clips in the source's order, frame by frame, view by view
     key        string   of the clip
     frame      int32    its place in the clip
-    view       string   identity, hflip, vflip, hvflip, rot90, rot270, crop:LEFT,TOP,RIGHT,BOTTOM
+    view       string   identity, hflip, crop:LEFT,TOP,RIGHT,BOTTOM, hflip+blur:5 ...: see views.py
     features   float16  h * w * d numbers
     picture    bytes    PNG or JPEG: the picture before view and fit
     ids        bytes    PNG of its ids, 16 bits (24 where needed), -1 as the last value; null if unknown

@@ -1,9 +1,9 @@
 """What a backbone sees of a picture, and what the store keeps of it.
 
-    source picture -> kept picture -> view (flip, turn, fixed crop) -> fit (crop or squash) -> resize -> backbone
+    source picture -> kept picture -> view (flip, turn, crop) -> fit (crop or squash) -> resize -> blur -> backbone
 
 Everything after "kept" is a function of the kept picture alone, so features can be computed again from the store.
-Ids are kept at the size of the kept picture and go through the same view and fit, never through the resize.
+Ids are kept at the size of the kept picture and go through the same view and fit, never through resize and blur.
 """
 
 from dataclasses import dataclass
@@ -15,17 +15,12 @@ from jaxtyping import Int, Shaped, UInt8
 from PIL import Image
 
 from vitreous.errors import DataError, VitreousError, did_you_mean
+from vitreous.features.views import blurred, viewed
+from vitreous.features.views import check_views as check_views  # found here before views had a file of their own
+from vitreous.features.views import crop_box as crop_box
 from vitreous.types import Frame
 
 FITS = ("crop", "squash")
-TURNS = {
-    "identity": lambda a: a,
-    "hflip": lambda a: a[:, ::-1],
-    "vflip": lambda a: a[::-1],
-    "hvflip": lambda a: a[::-1, ::-1],
-    "rot90": lambda a: np.rot90(a),  # counter-clockwise
-    "rot270": lambda a: np.rot90(a, 3),
-}
 LOSSLESS_SIDE = 512  # px; what has to be encoded anew stays lossless up to here: PNG is slow and big beyond
 NOT_SCORED = 65535  # how -1 is written in a 16-bit PNG, as in data/rendered.py
 WIDE = 1 << 24  # ids beyond 16 bits are spread over R, G and B; its last value is -1
@@ -35,39 +30,6 @@ def check_fit(fit: str) -> str:
     if fit not in FITS:
         raise VitreousError(f'No fit "{fit}".{did_you_mean(fit, FITS)}')
     return fit
-
-
-def check_views(views: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse an empty list, unknown names, boxes outside the picture and the same view twice."""
-    if not views or len(set(views)) < len(views):
-        raise VitreousError(f"Views must be one or more different names, got {list(views)}.")
-    for view in views:
-        if view.startswith("crop:"):
-            crop_box(view)
-        elif view not in TURNS:
-            raise VitreousError(f'No view "{view}".{did_you_mean(view, [*TURNS, "crop:0.1,0.1,0.9,0.9"])}')
-    return views
-
-
-def crop_box(view: str) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of "crop:0.1,0.1,0.9,0.9", as shares of the picture."""
-    try:
-        left, top, right, bottom = map(float, view.removeprefix("crop:").split(","))
-    except ValueError:
-        raise VitreousError(f'View "{view}" is not crop:LEFT,TOP,RIGHT,BOTTOM, as in crop:0.1,0.1,0.9,0.9') from None
-    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise VitreousError(f'View "{view}": needs 0 <= left < right <= 1 and 0 <= top < bottom <= 1.')
-    return left, top, right, bottom
-
-
-def viewed(pixels: Shaped[np.ndarray, "y x *c"], view: str) -> Shaped[np.ndarray, "Y X *c"]:
-    """A view of a picture or an id map, without copying it."""
-    if view in TURNS:
-        return TURNS[view](pixels)
-    left, top, right, bottom = crop_box(view)
-    y, x = pixels.shape[:2]
-    rows = slice(round(top * y), max(round(bottom * y), round(top * y) + 1))
-    return pixels[rows, round(left * x) : max(round(right * x), round(left * x) + 1)]
 
 
 def fitted(pixels: Shaped[np.ndarray, "y x *c"], shape: tuple[int, int], fit: str) -> Shaped[np.ndarray, "Y X *c"]:
@@ -106,15 +68,19 @@ class Preprocess:
 
     def __call__(self, frame: Frame) -> Frame:
         """The part that the grid spans, picture and ids alike; `encoded` stays where nothing was changed."""
-        image, ids = self.look(frame.image), None if frame.ids is None else self.look(frame.ids)
+        image = self.look(frame.image, frame.image)
+        ids = None if frame.ids is None else self.look(frame.ids, frame.image)
         same = self.view == "identity" and image.shape == frame.image.shape
         return Frame(frame.key, frame.index, image, ids, frame.encoded if same else None)
 
-    def look(self, pixels: Shaped[np.ndarray, "y x *c"]) -> Shaped[np.ndarray, "Y X *c"]:
-        return np.ascontiguousarray(fitted(viewed(pixels, self.view), self.size, self.fit))
+    def look(
+        self, pixels: Shaped[np.ndarray, "y x *c"], drawn_by: UInt8[np.ndarray, "y x 3"]
+    ) -> Shaped[np.ndarray, "Y X *c"]:
+        return np.ascontiguousarray(fitted(viewed(pixels, self.view, drawn_by), self.size, self.fit))
 
     def resize(self, image: UInt8[np.ndarray, "y x 3"]) -> UInt8[np.ndarray, "Y X 3"]:
-        return resized(image, self.size)
+        """What the backbone gets: resized, and blurred where the view says so."""
+        return blurred(resized(image, self.size), self.view)
 
 
 @dataclass(frozen=True)

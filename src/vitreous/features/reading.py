@@ -14,7 +14,8 @@ from jaxtyping import UInt8
 
 from vitreous.errors import DataError
 from vitreous.features.plan import Plan, Segment
-from vitreous.features.preprocess import Kept, fitted, keep, resized, viewed
+from vitreous.features.preprocess import Kept, fitted, keep, resized
+from vitreous.features.views import blurred, viewed
 from vitreous.types import Frame, Source
 
 LEFT_OUT = "was not given by its source."
@@ -173,4 +174,4 @@ class BatchReader:
                 f"{frame.key}: {y} x {x} px (y, x) is too small: the backbone would see {seen.shape[0]} x "
                 f"{seen.shape[1]} px of it, and one of its patches is {self.look.patch} x {self.look.patch}."
             )
-        return resized(seen, self.look.size)
+        return blurred(resized(seen, self.look.size), view)
