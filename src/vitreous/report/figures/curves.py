@@ -21,6 +21,7 @@ from vitreous.report.figures.style import (
     setting_label,
 )
 from vitreous.report.grouping import Group
+from vitreous.report.means import values
 from vitreous.report.settings import label, telling
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def draw_line(
         axes.vlines(x, low, high, color=style["color"], alpha=0.4)
     for place, group in zip(x, groups, strict=True):
         if len(group.runs) > 1:
-            means = comparison.values(metric)[[run.name for run in group.runs]].mean()
+            means = [values(run, metric).mean() for run in group.runs]
             axes.plot([place] * len(means), means, ".", color=style["color"], alpha=0.6, markersize=4)
 
 
