@@ -47,8 +47,8 @@ def write_page(
     parts = [
         sections.scores(comparison),
         sections.differences(comparison),
-        charts,
         sections.scenes(found, missing),
+        charts,
         looks.failures(sources, missing, comparison.metrics),
         looks.diagnosis(sources, missing),
         sections.materials(comparison),
