@@ -1,0 +1,178 @@
+"""Small networks that turn the patches of a picture into numbers; many of them at once, as one module.
+
+    patch      d -> width -> LeakyReLU -> 1 for every patch, ReLU, mean over patches: mean(ReLU), not ReLU(mean), so an
+               empty patch adds nothing while others add a lot
+    linear     the same without a hidden layer
+    attention  patches weighted by a learned softmax, then one network for what was seen
+    pooled     the mean patch, then one network: what votes are measured against
+    cls        one network on the class token; its store has one "patch" per picture (features/whole.py)
+
+All heads stand in one set of tensors, the first axis counting heads: 5 targets x 5 folds are 25 heads, and one matrix
+product serves them all. Nothing of a head depends on which others stand beside it, its random start included.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import sqrt
+from typing import ClassVar, Literal
+from zlib import crc32
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, softplus
+
+from vitreous.errors import RunError
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What a head is made of.
+
+    depth     hidden layers
+    dropout   share of hidden numbers left out while training
+    slope     of the LeakyReLU below 0
+    positive  how a vote is kept from being negative
+    """
+
+    width: int = 128
+    depth: int = 1
+    dropout: float = 0.0
+    slope: float = 0.01
+    positive: Literal["relu", "softplus", "none"] = "relu"
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.depth < 0:
+            raise RunError(f"A head needs a width of at least 1 and no negative depth, not {self.width}, {self.depth}.")
+        if not 0 <= self.dropout < 1:
+            raise RunError(f"dropout must lie in [0, 1), not {self.dropout}.")
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What heads answer, in units of the scaled target.
+
+    numbers  one per picture, head and output: the mean over the patches of `each`
+    each     what each patch gives; None where a head looks at pictures as a whole
+    """
+
+    numbers: Float[Tensor, "b m o"]
+    each: Float[Tensor, "b n m o"] | None
+
+
+class Heads(nn.Module):
+    """What every kind of head owes: forward on any stretch of its heads.
+
+    names  of the heads; each decides the random start of its own
+    out    numbers per head: all targets of a joint head, else one
+    """
+
+    Config: ClassVar[type[HeadConfig]] = HeadConfig
+
+    def __init__(self, config: HeadConfig, dim: int, names: Sequence[str], out: int = 1) -> None:
+        super().__init__()
+        self.config, self.dim, self.names, self.out = config, dim, list(names), out
+        sides = [dim, *[config.width] * self.hidden, out]
+        self.weights = nn.ParameterList(
+            self.drawn(f"weight {i}", (a, b), a) for i, (a, b) in enumerate(pairwise(sides))
+        )
+        self.biases = nn.ParameterList(self.drawn(f"bias {i}", (b,), a) for i, (a, b) in enumerate(pairwise(sides)))
+
+    @property
+    def hidden(self) -> int:
+        return self.config.depth
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def drawn(self, what: str, shape: tuple[int, ...], inputs: int) -> nn.Parameter:
+        """Uniform in +- 1 / root of the inputs, as nn.Linear starts; head by head, each by its own name."""
+        found = torch.empty(len(self), *shape)
+        for name, own in zip(self.names, found, strict=True):
+            draw = torch.Generator().manual_seed(crc32(f"{name} {what}".encode()))
+            own.uniform_(-1 / sqrt(inputs), 1 / sqrt(inputs), generator=draw)
+        return nn.Parameter(found)
+
+    def start_at(self, numbers: Float[Tensor, "m o"]) -> None:
+        """Last biases such that votes begin around these: where all votes begin below 0, ReLU lets nothing learn."""
+        with torch.no_grad():
+            if self.config.positive == "softplus":
+                numbers = numbers.clamp(min=1e-3).expm1().log()
+            self.biases[-1].copy_(numbers)
+
+    def forward(self, x: Float[Tensor, "b n d"], heads: slice = slice(None), seed: int | None = None) -> Votes:
+        """Answers of some heads. `seed` draws what dropout leaves out; None while nothing is learned."""
+        raise NotImplementedError
+
+    def layers(self, x: Float[Tensor, "r d"], heads: slice, seed: int | None) -> Float[Tensor, "r m o"]:
+        """The network on rows that all heads share."""
+        # einsum makes one matrix product of this, over all heads
+        y = torch.einsum("rd,mdw->rmw", x, self.weights[0][heads]) + self.biases[0][heads]
+        return self.further(y, heads, seed)
+
+    def further(self, y: Float[Tensor, "r m w"], heads: slice, seed: int | None) -> Float[Tensor, "r m o"]:
+        """What comes after the first layer."""
+        for i in range(1, len(self.weights)):
+            y = leaky_relu(y, self.config.slope)
+            if self.config.dropout and seed is not None:
+                y = self.dropped(y, heads, seed + i)
+            y = torch.einsum("rmw,mwo->rmo", y, self.weights[i][heads]) + self.biases[i][heads]
+        return y
+
+    def dropped(self, y: Float[Tensor, "r m w"], heads: slice, seed: int) -> Float[Tensor, "r m w"]:
+        """Head by head, so that a head's draws do not depend on its neighbours."""
+        keep = torch.empty(y.shape[1], y.shape[0], y.shape[2])
+        for name, own in zip(self.names[heads], keep, strict=True):
+            own.bernoulli_(
+                1 - self.config.dropout, generator=torch.Generator().manual_seed(seed ^ crc32(name.encode()))
+            )
+        return y * keep.transpose(0, 1).to(y) / (1 - self.config.dropout)
+
+    def kept_positive(self, votes: Tensor) -> Tensor:
+        return {"relu": torch.relu, "softplus": softplus, "none": lambda v: v}[self.config.positive](votes)
+
+
+class PatchHeads(Heads):
+    """Every patch by itself, and the mean of the votes."""
+
+    def forward(self, x: Float[Tensor, "b n d"], heads: slice = slice(None), seed: int | None = None) -> Votes:
+        each = self.kept_positive(self.layers(x.flatten(0, 1), heads, seed)).unflatten(0, x.shape[:2])
+        return Votes(each.mean(1), each)
+
+
+class LinearHeads(PatchHeads):
+    """No hidden layer."""
+
+    @property
+    def hidden(self) -> int:
+        return 0
+
+
+class PooledHeads(Heads):
+    """The mean of all patches, then the network: nothing says which patch gave what."""
+
+    def forward(self, x: Float[Tensor, "b n d"], heads: slice = slice(None), seed: int | None = None) -> Votes:
+        return Votes(self.kept_positive(self.layers(x.mean(1), heads, seed)), None)
+
+
+class ClassTokenHeads(PooledHeads):
+    """The same on the class token, of which there is one per picture (and tile)."""
+
+
+class AttentionHeads(Heads):
+    """Each head weights the patches by a softmax of its own, adds them up, and one network says the number.
+
+    `each` shows where it looked: the number times the weights, over their mean.
+    """
+
+    def __init__(self, config: HeadConfig, dim: int, names: Sequence[str], out: int = 1) -> None:
+        super().__init__(config, dim, names, out)
+        self.query = self.drawn("query", (dim,), dim)
+
+    def forward(self, x: Float[Tensor, "b n d"], heads: slice = slice(None), seed: int | None = None) -> Votes:
+        weight = (torch.einsum("bnd,md->bnm", x, self.query[heads]) / sqrt(self.dim)).softmax(1)
+        seen = torch.einsum("bnm,bnd->bmd", weight, x)
+        y = torch.einsum("bmd,mdw->bmw", seen, self.weights[0][heads]) + self.biases[0][heads]
+        numbers = self.kept_positive(self.further(y, heads, seed))
+        return Votes(numbers, numbers[:, None] * weight[..., None] * x.shape[1])
