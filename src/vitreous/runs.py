@@ -63,7 +63,7 @@ class Run:
         """Read a run; strict: every weight must be there and fit. `weights` may name last.safetensors instead."""
         folder = Path(folder)
         if not (folder / weights).is_file():
-            unfinished = any((folder / place / "checkpoint.safetensors").is_file() for place in ("", TEACHER))
+            unfinished = (folder / "recipe.yaml").is_file()  # the first that is written
             hint = (
                 "Its training was interrupted: the same `vitreous train` goes on."
                 if unfinished

@@ -254,7 +254,8 @@ class Keep(Callback):
         self.path, self.last = path, time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any) -> None:
-        due = time.monotonic() - self.last >= KEEP_SECONDS
+        # not after the last step: a training that goes on there would leave out the validation that follows it
+        due = time.monotonic() - self.last >= KEEP_SECONDS and trainer.global_step < trainer.max_steps
         if trainer.world_size > 1:  # all devices save together, or wait for each other for ever
             due = trainer.strategy.reduce_boolean_decision(due, all=False)
         if due:
