@@ -18,8 +18,8 @@ ROLLOUT = dict(rollout_dim=16, rollout_layers=1, rollout_heads=2)
 SMALL = {
     "dias": [
         {},
-        dict(again="restart", decoder="mlp", decoder_width=32, decoder_layers=2),
-        dict(start="gaussian", masks="decoder", decoder_layers=2, decoder_heads=2, again="none"),
+        MLP | dict(again="restart"),
+        LAYERS | dict(start="gaussian", masks="decoder", again="none", hand_on="transformer"),
     ],
     "dinosaur": [{}, MLP, MLP | dict(start="gaussian", masks="decoder")],
     "randsfq": [LAYERS, LAYERS | dict(start="gaussian", masks="decoder", centre=False)],
@@ -112,6 +112,68 @@ def test_gradients_reach_every_parameter_and_no_feature(case):
     silent = [n for n, p in method.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
     assert not silent
     assert not batch.features.requires_grad
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_training_leaves_the_frozen_features_as_they_are(case):
+    batch, _ = two_blobs()
+    before = batch.features.clone()
+    fit(tiny(case), batch, steps=2)
+    assert_close(batch.features, before, atol=0, rtol=0)
+    assert batch.features.grad_fn is None
+
+
+ORDER = torch.tensor([2, 0, 1])
+
+
+def reordered(start, inputs, begun):
+    """What a start answers, slots (and which there are) in another order."""
+    if isinstance(begun, torch.Tensor):
+        return begun[:, ORDER]
+    return type(begun)(*(value if value is None else value[:, ORDER] for value in begun))
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_permuting_the_initial_slots_permutes_the_slots_and_masks(case, frames):
+    batch, _ = two_blobs(frames)
+    method = tiny(case).eval()
+    (start,) = [module for name, module in method.named_modules() if name.split(".")[-1] == "start"]
+    torch.manual_seed(1)
+    here = method(batch)
+    start.register_forward_hook(reordered)
+    torch.manual_seed(1)
+    there = method(batch)
+    assert (here.slots - here.slots[:, :, ORDER]).abs().max() > 1e-3  # else nothing is tested
+    close = dict(atol=1e-5, rtol=1e-4)
+    assert_close(there.slots, here.slots[:, :, ORDER], **close)
+    assert_close(there.masks, here.masks[:, :, ORDER], **close)
+    assert_close(there.rebuilt, here.rebuilt, **close, equal_nan=True)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_slots_that_are_not_there_change_nothing(case, frames):
+    batch, _ = two_blobs(frames)
+    name, settings = case
+    few, many = tiny(case).eval(), tiny((name, settings | dict(slots=6))).eval()
+    if (there := many(batch).keep) is None or there[..., 3:].any():
+        pytest.skip("all slots are there, whatever the picture")
+    many.load_state_dict(few.state_dict())
+    torch.manual_seed(1)
+    one = few(batch)
+    torch.manual_seed(1)
+    other = many(batch)
+    assert not other.keep[..., 3:].any()
+    close = dict(atol=1e-5, rtol=1e-4)
+    assert other.masks[:, :, 3:].abs().max() == 0
+    assert_close(other.masks[:, :, :3], one.masks, **close)
+    assert_close(other.rebuilt, one.rebuilt, **close, equal_nan=True)
+    losses = []
+    for method, found in ((few, one), (many, other)):
+        torch.manual_seed(1)  # of what the loss draws
+        losses.append(method.loss(found, batch))
+    assert_close(losses[1], losses[0], **close)
 
 
 @pytest.mark.parametrize("case", CASES)

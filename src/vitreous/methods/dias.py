@@ -69,7 +69,7 @@ class DIASConfig:
     start: Literal["warm", "gaussian"] = "warm"
     same: float | Literal["auto"] = "auto"
     again: Literal["continue", "restart", "none"] = "continue"
-    distill: float = 1.0
+    distill: float = 0.1  # 1 in the paper, whose features are not standardised: their errors are larger
     ramp: bool = True
     double_softmax: bool = False
     decoder: Literal["mixture", "random", "autoregressive", "mlp"] | None = None
