@@ -1,8 +1,9 @@
+import numpy as np
 import pytest
 import torch
 from sklearn.metrics import adjusted_mutual_info_score
 
-from vitreous.metrics.information import known_of_position, mutual_information
+from vitreous.metrics.information import known_of_position, mutual_information, purity
 
 
 def random_labels(count, k=4, side=16, seed=0):
@@ -47,3 +48,9 @@ def test_frames_of_a_clip_are_no_partners():
     assert found.abs().max() < 0.1
     assert known_of_position(clip, ["a"] * 3).isnan().all()
     assert known_of_position(clip[:0], []).shape == (0,)
+
+
+def test_purity_by_hand():
+    clusters = np.array([0, 0, 0, 1, 1, 2])
+    assert purity(clusters, ["a", "a", "b", "b", "b", "c"]) == pytest.approx((2 + 2 + 1) / 6)
+    assert np.isnan(purity(clusters[:0], []))

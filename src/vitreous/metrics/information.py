@@ -58,3 +58,16 @@ def known_of_position(
         total[apart] += mutual_information(labels[apart], labels[other[apart]])
         count[apart] += 1
     return (total / count).where(count > 0, nan)
+
+
+def purity(clusters: Int[np.ndarray, " n"], labels: Sequence[Hashable]) -> float:
+    """Share of the points whose label is the commonest of their cluster, in (0, 1]; NaN without points.
+
+    It rises with the number of clusters, whatever they are: with as many as there are points it is 1.
+    """
+    if not len(clusters):
+        return nan
+    names = np.unique(np.asarray([str(label) for label in labels]), return_inverse=True)[1]
+    table = np.zeros((int(clusters.max()) + 1, int(names.max()) + 1), dtype=np.int64)
+    np.add.at(table, (clusters, names), 1)
+    return float(table.max(1).sum() / len(clusters))
