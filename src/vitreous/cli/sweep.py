@@ -96,8 +96,8 @@ def processes(mode: str | None, jobs: int | None, threads: int) -> int:
     return max(1, cores() // threads)
 
 
-def with_axes(arguments: list[str]) -> tuple[Callable, list[str]]:
-    """`sweep` with the settings of the methods that are meant as options; axes parsed by their types."""
+def with_axes(arguments: list[str], then: Callable[..., None] = sweep) -> tuple[Callable, list[str]]:
+    """`then` with the settings of the methods that are meant as options; axes parsed by their types."""
     from vitreous.train.presets import PRESETS, find_preset
 
     arguments = gathered(spelled(arguments), ("grid", "search"))
@@ -117,13 +117,14 @@ def with_axes(arguments: list[str]) -> tuple[Callable, list[str]]:
             raise RunError(
                 f'{" and ".join(methods) or "train"} has no setting "{name}".{did_you_mean(name, own | options)}'
             )
-    fixed = [name for name in {**preset, **typed} if name in options and name != "preset"]
+    chosen = [name for name in preset if name not in axes] + list(typed)
+    fixed = [name for name in dict.fromkeys(chosen) if name in options and name != "preset"]
     options |= {name: options[name].replace(default=value) for name, value in preset.items() if name in options}
 
     def command(**given: Any) -> None:
         kept = {name: given[name] for name in (*own, *fixed) if name in given}
         values = {name: parsed(name, text, kinds_of(name, methods, options)) for name, text in axes.items()}
-        sweep(**kept, axes=values)
+        then(**kept, axes=values)
 
     parameters = [*own.values(), *(p for name, p in options.items() if name not in own)]
     setattr(command, "__signature__", signature(sweep).replace(parameters=parameters))  # noqa: B010
@@ -153,7 +154,7 @@ def axis_texts(typed: Any) -> dict[str, str]:
     """slots=3,5 -> slots: "3,5"."""
     found: dict[str, str] = {}
     for text in json.loads(typed) if isinstance(typed, str) else typed or []:
-        name, equals, values = text.partition("=")
+        name, equals, values = str(text).partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not values.strip():
             raise RunError(f'"{text}" is not a setting with its values, as in slots=3,5,7.')

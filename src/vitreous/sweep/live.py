@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from vitreous.runs import WEIGHTS, read_recipe
-from vitreous.sweep.plan import Plan, label, shown
+from vitreous.runs import WEIGHTS
+from vitreous.sweep.plan import Plan, label, parts, shown
 from vitreous.sweep.study import Trial
 from vitreous.train.history import LOG
+from vitreous.train.module import Training
 
 LATEST = 12  # finished trials that are shown
 COLUMNS = ("state", "steps", "steps/s", "score", "time")
@@ -29,7 +30,6 @@ class View:
         self.live = Live(console=self.console, auto_refresh=False) if self.console.is_terminal else None
         self.ended: list[Trial] = []
         self.seen: dict[int, tuple[int, float]] = {}  # trial -> first step that was seen, and when
-        self.steps: dict[int, int] = {}  # trial -> steps of its training
 
     def __enter__(self) -> "View":
         if self.live:
@@ -86,10 +86,10 @@ class View:
             return "", "", "", ""
         first, since = self.seen.setdefault(trial.id, (step, now))
         speed = (step - first) / (now - since) if step > first else 0.0
-        total = self.steps.get(trial.id) or read_recipe(run).training["steps"]
-        self.steps[trial.id] = total
-        left = f"{duration((total - step) / speed)} left" if speed else ""
-        return f"{step} of {total}", f"{speed:.1f}" if speed else "", "", left
+        training = Training(**parts(self.plan.full(trial.settings)).training)
+        total = training.steps if training.epochs is None else None
+        left = f"{duration((total - step) / speed)} left" if speed and total else ""
+        return f"{step} of {total}" if total else f"{step}", f"{speed:.1f}" if speed else "", "", left
 
     def time_left(self, trials: int) -> str:
         """By the pace of the trials that ended here."""

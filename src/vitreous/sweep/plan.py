@@ -167,13 +167,18 @@ def shown(value: Any) -> str:
 def describe(plan: Plan, data: dict[str, str]) -> dict[str, Any]:
     """For sweep.yaml; `data` are the fingerprints of what is trained on and tested on."""
     axes = {name: str(values) if isinstance(values, Range) else values for name, values in plan.axes.items()}
-    about = {"search" if plan.search else "grid": axes, "fixed": dict(plan.fixed), "objective": plan.objective}
+    about = {
+        "search" if plan.search else "grid": axes,
+        "fixed": dict(sorted(plan.fixed.items())),
+        "objective": plan.objective,
+    }
     about |= {"sampler": plan.search} if plan.search else {}
     return about | {"threads": plan.threads, "debug": plan.debug, "data": data}
 
 
 def digest(about: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+    """Of all of it, the order of axes too: it decides which trial is which."""
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
 
 
 def claim(out: Path, about: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ class Sweep:
         url = storage or f"sqlite:///{(self.out / 'sweep.db').resolve()}"
         self.count = trials if plan.search else len(plan.combinations())
         self.names = {} if plan.search else run_names(plan)
-        self.study = Trials(plan, f"{out.resolve().name}-{digest(about)}", url, self.out, trials)
+        self.study = Trials(plan, f"vitreous-{digest(about)}", url, self.out, trials)
 
     def run(self, *, retry_failed: bool = False, progress: bool = True) -> list[Trial]:
         """Do what is left; returns all trials in order. Interrupted, it leaves everything fit to go on."""
@@ -124,7 +124,7 @@ class Sweep:
             if time.monotonic() - alive > ALIVE_SECONDS:
                 alive = time.monotonic()
                 for trial in busy.values():
-                    self.study.note(trial.id, alive=time.time())
+                    self.study.sign(trial.id)
             view.show(list(busy.values()), self.counts(), self.count)
 
     def settle(self, trial: Trial, said: dict[str, Any], view: View) -> None:

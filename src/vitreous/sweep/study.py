@@ -1,12 +1,12 @@
 """The trials of a sweep in an Optuna study: who takes which, what became of it, and what is left when one is killed.
 
-A trial's user attributes: `place` in the order of trials, `attempt` (0, one more with each retry), `where` it runs and
-when it was last seen `alive`, then `seconds` with `scores` (metric -> mean, low, high) or the `reason` it failed for.
+A trial's user attributes: `place` in the order of trials and `attempt` (0, one more with each retry); `owner`: where it
+runs and when it was last seen alive; `result`: seconds, and scores (metric -> mean, low, high) or the reason it failed.
 """
 
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,7 +123,7 @@ class Trials:
         trials = self.all()
         for trial in trials:
             if trial.state == "waiting" and self.storage.set_trial_state_values(trial.id, self.states.RUNNING):
-                self.note(trial.id, where=self.here, alive=time.time())
+                self.sign(trial.id)
                 return trial
         if self.plan.search is None or len(trials) >= self.count:
             return None
@@ -138,7 +138,8 @@ class Trials:
             self.storage.get_study_id_from_name(self.study.study_name), asked.number
         )
         # the place comes last: a trial that was killed before it has one does not count, and is drawn again
-        self.note(trial_id, attempt=0, where=self.here, alive=time.time(), place=place)
+        self.sign(trial_id)
+        self.storage.set_trial_user_attr(trial_id, "place", place)
         return Trial(trial_id, place, asked.params, "running")
 
     def sampler(self, seed: int) -> Any:
@@ -147,21 +148,21 @@ class Trials:
             return samplers.RandomSampler(seed=seed)
         return samplers.TPESampler(seed=seed)
 
-    def note(self, trial_id: int, **values: Any) -> None:
-        for name, value in values.items():
-            self.storage.set_trial_user_attr(trial_id, name, value)
+    def sign(self, trial_id: int) -> None:
+        """A sign of life."""
+        self.storage.set_trial_user_attr(trial_id, "owner", {"where": self.here, "alive": time.time()})
 
-    def done(self, trial: Trial, scores: Mapping[str, SCORE], seconds: float) -> None:
+    def done(self, trial: Trial, scores: Mapping[str, Sequence[float]], seconds: float) -> None:
         """Keep what was measured; a trial whose objective is not defined has failed."""
         mean = scores[self.plan.objective][0]
         if mean != mean:
             self.failed(trial, f"{self.plan.objective} is not defined on any test picture", seconds)
             return
-        self.note(trial.id, scores=dict(scores), seconds=seconds)
+        self.storage.set_trial_user_attr(trial.id, "result", {"scores": dict(scores), "seconds": seconds})
         self.storage.set_trial_state_values(trial.id, self.states.COMPLETE, [mean])
 
     def failed(self, trial: Trial, reason: str, seconds: float = 0.0) -> None:
-        self.note(trial.id, reason=reason, seconds=seconds)
+        self.storage.set_trial_user_attr(trial.id, "result", {"reason": reason, "seconds": seconds})
         self.storage.set_trial_state_values(trial.id, self.states.FAIL)
 
     def release(self, trial: Trial) -> None:
@@ -174,10 +175,9 @@ def read(found: "FrozenTrial") -> Trial | None:
     about = found.user_attrs
     if "place" not in about:
         return None
-    known = {name: about[name] for name in ("where", "alive", "scores", "seconds", "reason") if name in about}
-    state = STATES.get(found.state.name, "failed")
-    if state != "failed":
-        known.pop("reason", None)  # of an earlier attempt
+    state, result = STATES.get(found.state.name, "failed"), dict(about.get("result", {}))
+    known = about.get("owner", {}) | (result if state in ("done", "failed") else {})
+    known["scores"] = {name: (mean, low, high) for name, (mean, low, high) in known.get("scores", {}).items()}
     return Trial(found._trial_id, about["place"], dict(found.params), state, about.get("attempt", 0), **known)
 
 
