@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from vitreous.metrics.seeds import SeedNoise, over_seeds, pooled, seed_noise
 from vitreous.metrics.significance import holm, paired, sign_flip, unpaired
 
 LEVEL = pytest.approx(0.05, abs=0.015)
@@ -125,10 +126,11 @@ def test_tests_of_objects_that_share_scenes_hold_their_level():
 def test_runs_on_the_same_images():
     rng = np.random.default_rng(0)
     image = rng.normal(0.7, 0.2, (100, 1))
-    found = paired(image + 0.01 + rng.normal(0, 0.01, (100, 1)), image)
+    better = image + 0.01 + rng.normal(0, 0.01, (100, 1))
+    found, found_in = paired(better, image), (better - image)[:, 0]
     assert found.mean == pytest.approx(0.01, abs=0.003)
     assert 0 < found.low < found.mean < found.high < 0.02
-    assert found.p == 1 / 10_000
+    assert found.p == pytest.approx(stats.ttest_1samp(found_in, 0).pvalue)  # no flip comes as far: t tells
     assert found.test == "signs flipped, over pictures"
     seeds = paired(image + 0.01 + rng.normal(0, 0.01, (100, 3)), np.repeat(image, 2, axis=1))
     assert seeds.test == "t, over pictures and seeds"
@@ -145,3 +147,30 @@ def test_holm_by_hand():
     assert holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
     assert holm(np.array([0.01, np.nan, 0.5])) == pytest.approx([0.02, np.nan, 0.5], nan_ok=True)
     assert holm(np.array([0.01, 0.3]), family=6) == pytest.approx([0.06, 1])
+
+
+@pytest.mark.parametrize("of_seeds", [0.0, 0.14, 0.5], ids=["images", "both", "seeds"])
+def test_noise_pooled_over_settings_keeps_level_and_cover(of_seeds):
+    """Eight settings of two seeds: two of them alone would tell next to nothing."""
+    rng, once = np.random.default_rng(0), np.ones(50)
+    p, covered = [], []
+    for _ in range(1000):
+        image, runs = rng.normal(0, 1, (50, 1)), rng.normal(0, of_seeds, (8, 1, 2))
+        values = image + rng.normal(0, 0.7, (8, 50, 1)) + runs + rng.normal(0, 0.3, (8, 50, 2))
+        noise = [seed_noise(one, once) for one in values]
+        known = tuple(pooled(noise[i], noise[:i] + noise[i + 1 :]) for i in range(2))
+        p.append(paired(values[0], values[1], noise=known, draws=200).p)
+        found = over_seeds(values[0], noise=known[0], draws=500)
+        covered.append(found.low <= 0 <= found.high)
+    assert alarms(p) == LEVEL
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.02)
+
+
+def test_noise_is_pooled_by_hand():
+    some = [SeedNoise(3.0, 1.0, 2.0), SeedNoise(5.0, 2.0, 2.0)]
+    assert pooled(SeedNoise(1.0, 0.0, 2.0), some) == SeedNoise(3.0, 1.0, 6.0)
+    assert SeedNoise(3.0, 1.0, 6.0).variance(10, 2) == (3 - 1) / 20
+    assert SeedNoise(1.0, 2.0, 6.0).variance(10, 2) == 0
+    loud = SeedNoise(1000.0, 1.0, 2.0)
+    assert pooled(loud, some) == loud
+    assert pooled(some[0], some[1:]) == some[0]  # two degrees of freedom cannot tell who stands out

@@ -1,4 +1,4 @@
-"""Whether a difference is more than chance. Two-sided; p is never 0: of a permutation test it is at least 1 / draws.
+"""Whether a difference is more than chance. All tests are two-sided.
 
 Paired, two runs on the same images: signs of the differences flipped at random (Fisher 1935; Phipson & Smyth 2010 for
 the one that is added). Unpaired, metal against rubber: Welch (1947), and labels drawn anew with Welch's t as statistic
@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import stdtr, stdtrit
 
-from vitreous.metrics.bootstrap import AT_ONCE, LEVEL, Groups, bca, clustered
-from vitreous.metrics.seeds import chance_of_zero, seed_variance, widened
+from vitreous.metrics.bootstrap import AT_ONCE, LEVEL, Groups, Interval, bca, clustered
+from vitreous.metrics.seeds import SeedNoise, chance_of_zero, seed_noise, widened
 
 ALL_SIGNS = 12  # up to so many groups, all patterns of signs are tried in place of random ones
 TIE = 1 - 1e-12  # sums of the same numbers in another order are equal
@@ -39,6 +39,7 @@ def paired(
     theirs: Float[np.ndarray, "n r"],
     *,
     groups: Groups = None,
+    noise: tuple[SeedNoise | None, SeedNoise | None] = (None, None),
     draws: int = 2000,
     seed: int = 0,
 ) -> Difference:
@@ -46,16 +47,33 @@ def paired(
 
     A column per seed. With two seeds or more on both sides interval and p are for new images and new seeds, by t;
     else they are for new images and these very runs: a paired bootstrap, and signs flipped.
+
+    noise  of the seeds of either side, where more is known of it than these values tell; one for both if it was pooled
     """
     both, count = clustered(np.concatenate([ours, theirs], 1), groups)
-    ours_total, theirs_total = both[:, : ours.shape[1]], both[:, ours.shape[1] :]
-    found = bca(ours_total.mean(1) - theirs_total.mean(1), count, draws, seed)
-    a, b = seed_variance(ours_total, count), seed_variance(theirs_total, count)
-    if a is None or b is None:
-        p = sign_flip(ours_total.mean(1) - theirs_total.mean(1), seed=seed) if len(count) else np.nan
+    sides = both[:, : ours.shape[1]], both[:, ours.shape[1] :]
+    difference = sides[0].mean(1) - sides[1].mean(1)
+    found = bca(difference, count, draws, seed)
+    own = [seed_noise(side, count) for side in sides]
+    if own[0] is None or own[1] is None:
+        p = flipped(difference, found, seed=seed) if len(count) else float("nan")
         return Difference(found.mean, found.low, found.high, p, "signs flipped, over pictures")
-    wide = widened(found, a + b)
-    return Difference(wide.mean, wide.low, wide.high, chance_of_zero(found, a + b), "t, over pictures and seeds")
+    known = [given or mine for given, mine in zip(noise, own, strict=True)]
+    variance, freedom = of_difference(known, [side.shape for side in sides])
+    wide = widened(found, variance, freedom)
+    return Difference(
+        wide.mean, wide.low, wide.high, chance_of_zero(found, variance, freedom), "t, over pictures and seeds"
+    )
+
+
+def of_difference(noise: list[SeedNoise], shapes: list[tuple[int, ...]]) -> tuple[float, float]:
+    """Variance of a difference that comes from the seeds of both sides; degrees of freedom by Welch (1947)."""
+    variances = [one.variance(*shape) for one, shape in zip(noise, shapes, strict=True)]
+    total, least = sum(variances), min(one.freedom for one in noise)
+    if noise[0] == noise[1] or not total:
+        return total, least
+    parts = sum(v**2 / one.freedom for v, one in zip(variances, noise, strict=True))
+    return total, max(total**2 / parts, least)
 
 
 def sign_flip(
@@ -63,17 +81,21 @@ def sign_flip(
 ) -> float:
     """p of a mean difference this far from 0, if each could as well have the other sign; groups flip as one.
 
-    NaN where no difference is defined.
+    Where no flip in 9,999 comes as far, p is that of t, if it is less. NaN where no difference is defined.
     """
     total, count = clustered(differences[:, None], groups)
-    if not len(count):
-        return float("nan")
-    seen = abs(total.sum())
-    if len(count) <= ALL_SIGNS:
-        sums = np.array(list(product((-1.0, 1.0), repeat=len(count)))) @ total[:, 0]
-        return float((np.abs(sums) >= seen * TIE).mean())
-    sums = signs(len(count), flips, seed) @ total[:, 0]
-    return float((1 + (np.abs(sums) >= seen * TIE).sum()) / (flips + 1))
+    return flipped(total[:, 0], bca(total[:, 0], count, 1, seed), flips, seed) if len(count) else float("nan")
+
+
+def flipped(total: Float[np.ndarray, " g"], mean: Interval, flips: int = 9999, seed: int = 0) -> float:
+    """The same of totals of groups."""
+    seen = abs(total.sum()) * TIE
+    if len(total) <= ALL_SIGNS:
+        sums = np.array(list(product((-1.0, 1.0), repeat=len(total)))) @ total
+        return float((np.abs(sums) >= seen).mean())
+    as_far = int((np.abs(signs(len(total), flips, seed) @ total) >= seen).sum())
+    p = (1 + as_far) / (flips + 1)
+    return p if as_far else min(p, chance_of_zero(mean))
 
 
 @lru_cache(maxsize=2)

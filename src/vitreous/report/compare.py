@@ -20,7 +20,7 @@ from vitreous.report.materials import material_table
 from vitreous.report.means import mean_table, together, values
 from vitreous.report.measure import CLIP_METRICS, METRICS
 from vitreous.report.records import PLACE
-from vitreous.report.scored import Scored, find_runs, read_scored
+from vitreous.report.scored import Scored, find_runs, read_scored, unscored
 
 if TYPE_CHECKING:
     from vitreous.report.figures.looks import Looks
@@ -43,6 +43,7 @@ class Comparison:
                metric, mean, low, high (95 %), seeds, pictures, spread (standard deviation of the seeds' means)
     tests      a line per difference: label, against, metric, difference, low, high, p, holm, test, pictures, seeds
     materials  material against material, by group, metric and unit (object, scene): see report/materials.py
+    left_out   runs in the folders that were given, which nobody scored yet
     """
 
     runs: tuple[Scored, ...]
@@ -53,6 +54,7 @@ class Comparison:
     table: pd.DataFrame
     tests: pd.DataFrame
     materials: pd.DataFrame
+    left_out: tuple[Path, ...] = ()
 
     def values(self, metric: str) -> pd.DataFrame:
         """Pictures (index key, frame, view) by runs (names); clips (key, view) where the metric is one of clips."""
@@ -98,8 +100,8 @@ def compare(
     refined   compare the masks whose borders follow the edges of the picture, where they were scored
     """
     given = [folders] if isinstance(folders, (Path, str)) else folders
-    found = list(dict.fromkeys(path.resolve() for path in find_runs([Path(path) for path in given])))
-    runs = [read_scored(path, refined=refined) for path in found]
+    paths = [Path(path) for path in given]
+    runs = [read_scored(path, refined=refined) for path in find_runs(paths)]
     check_comparable(runs)
     wanted = check_metrics(metrics, runs)
     groups = group_runs(runs)
@@ -114,6 +116,7 @@ def compare(
         table,
         difference_table(groups, wanted, table, base),
         material_table(groups, wanted),
+        tuple(unscored(paths)),
     )
 
 

@@ -24,6 +24,8 @@ def as_text(comparison: "Comparison") -> str:
         against = f"difference to {comparison.baseline or 'the best'} ±95 %, p (Holm)"
         rows = differences(comparison)
         blocks.append(f"{against}\n{print_cells(rows, '')}")
+    if comparison.left_out:
+        blocks.append(notes(comparison)[-1])
     return "\n\n".join(blocks)
 
 
@@ -105,7 +107,10 @@ def notes(comparison: "Comparison") -> list[str]:
     pictures = f"{data['pictures']:,} pictures of {data['source']['name']}"
     said = [f"Means over {pictures}, with 95 % intervals (BCa bootstrap, clips drawn whole)."]
     if seeds(comparison) > 1:
-        said.append("Of several seeds, means and intervals are over seeds too: for new pictures and new seeds.")
+        said.append(
+            "Of several seeds, means and intervals are over seeds too: for new pictures and new seeds; how much seeds "
+            "scatter is pooled over settings, unless one stands out."
+        )
     if len(comparison.tests):
         if min(len(group.runs) for group in comparison.groups) == 1:
             said.append("A difference to a setting of one seed tells of these very runs; another seed may turn it.")
@@ -118,6 +123,10 @@ def notes(comparison: "Comparison") -> list[str]:
             said.append(f"Bold: the best, and what no test tells from it at {100 * SURE:.0f} %.")
     if any(row["kind"] == "reference" for row in comparison.table.to_dict("records")):
         said.append("Rows without seeds learn nothing.")
+    if comparison.left_out:
+        names = ", ".join(path.name for path in comparison.left_out[:3])
+        more = f" and {len(comparison.left_out) - 3} more" if len(comparison.left_out) > 3 else ""
+        said.append(f"Left out, since not scored: {names}{more}.")
     return said
 
 

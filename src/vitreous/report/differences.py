@@ -1,14 +1,15 @@
 """Every difference that a comparison names, with its interval and its test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import comb
 
 import numpy as np
 import pandas as pd
 
+from vitreous.metrics.seeds import SeedNoise
 from vitreous.metrics.significance import holm, paired
 from vitreous.report.grouping import Group
-from vitreous.report.means import side_by_side, values
+from vitreous.report.means import seed_noises, side_by_side, values
 
 LOW_IS_BETTER = ("mask_similarity", "top_share", "gini", "entropy", "mean_fill")  # see docs/metrics.md
 COLUMNS = ["label", "against", "metric", "difference", "low", "high", "p", "holm", "test", "pictures", "seeds"]
@@ -25,10 +26,10 @@ def difference_table(
     by_label = {group.label: group for group in groups}
     lines = []
     for metric in metrics:
-        against = baseline or best(means, metric)
+        against, noise = baseline or best(means, metric), seed_noises(groups, metric)
         for label, group in by_label.items():
             if against is not None and label != against:
-                lines.append(difference(group, by_label[against], metric))
+                lines.append(difference(group, by_label[against], metric, noise))
     table = pd.DataFrame(lines, columns=[name for name in COLUMNS if name != "holm"])
     family = None if baseline else comb(len(groups), 2) * len(metrics)
     table["holm"] = holm(table["p"].to_numpy(np.float64), family)
@@ -44,9 +45,10 @@ def best(means: pd.DataFrame, metric: str) -> str | None:
     return str(rows.loc[rank.idxmin(), "label"])
 
 
-def difference(group: Group, other: Group, metric: str) -> dict[str, object]:
+def difference(group: Group, other: Group, metric: str, noise: Mapping[str, SeedNoise]) -> dict[str, object]:
     x, keys = side_by_side([values(run, metric) for run in (*group.runs, *other.runs)])
-    found = paired(x[:, : len(group.runs)], x[:, len(group.runs) :], groups=keys)
+    of_seeds = noise.get(group.label), noise.get(other.label)
+    found = paired(x[:, : len(group.runs)], x[:, len(group.runs) :], groups=keys, noise=of_seeds)
     return {
         "label": group.label,
         "against": other.label,

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from vitreous.metrics.seeds import over_seeds
+from vitreous.metrics.bootstrap import clustered
+from vitreous.metrics.seeds import SeedNoise, over_seeds, pooled, seed_noise
 from vitreous.report.grouping import Group
 from vitreous.report.measure import CLIP_METRICS, METRICS
 from vitreous.report.records import PLACE
@@ -36,11 +37,12 @@ def side_by_side(found: Sequence[pd.Series]) -> tuple[Float[np.ndarray, "n s"], 
 
 def mean_table(groups: Sequence[Group], metrics: Sequence[str]) -> pd.DataFrame:
     """A line per group and per row that learns nothing, and metric: see `Comparison.table`."""
-    lines = [
-        line(group.label, "run", metric, [values(run, metric) for run in group.runs])
-        for group in groups
-        for metric in metrics
-    ]
+    lines = []
+    for metric in metrics:
+        noise = seed_noises(groups, metric)
+        for group in groups:
+            found = [values(run, metric) for run in group.runs]
+            lines.append(line(group.label, "run", metric, found, noise.get(group.label)))
     lines += [
         line(label, "reference", metric, [values(run, metric, row)])
         for label, row, run in references(groups)
@@ -50,9 +52,21 @@ def mean_table(groups: Sequence[Group], metrics: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def line(label: str, kind: str, metric: str, found: Sequence[pd.Series]) -> dict[str, Any]:
+def seed_noises(groups: Sequence[Group], metric: str) -> dict[str, SeedNoise]:
+    """How much seeds scatter, by label of those groups that have several: pooled over them, unless one stands out."""
+    own: dict[str, SeedNoise] = {}
+    for group in groups:
+        x, keys = side_by_side([values(run, metric) for run in group.runs])
+        if found := seed_noise(*clustered(x, keys)):
+            own[group.label] = found
+    return {label: pooled(one, [other for name, other in own.items() if name != label]) for label, one in own.items()}
+
+
+def line(
+    label: str, kind: str, metric: str, found: Sequence[pd.Series], noise: SeedNoise | None = None
+) -> dict[str, Any]:
     x, keys = side_by_side(found)
-    mean, defined = over_seeds(x, groups=keys), np.isfinite(x).all(1)
+    mean, defined = over_seeds(x, groups=keys, noise=noise), np.isfinite(x).all(1)
     return {
         "label": label,
         "kind": kind,

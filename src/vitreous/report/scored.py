@@ -1,7 +1,7 @@
 """One scored run, as its folder tells: everything that comparing needs, without scoring again."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,16 +88,29 @@ def read_csv(path: Path) -> pd.DataFrame:
     )
 
 
-def find_runs(paths: list[Path]) -> Iterator[Path]:
-    """Run folders: each path itself, or, of a folder of runs (that of a sweep, say), all scored runs right below it."""
+def find_runs(paths: Sequence[Path]) -> list[Path]:
+    """Scored runs, each once: paths themselves, or, of a folder of runs or a sweep, all that are below."""
+    found: list[Path] = []
     for path in paths:
         if (path / "recipe.yaml").is_file():
-            yield path
+            found.append(path.resolve())
             continue
-        below = sorted(p.parent for p in path.glob("*/recipe.yaml") if (p.parent / "scores.json").is_file())
+        below = [run for run in runs_below(path) if (run / "scores.json").is_file()]
         if not below:
             raise RunError(
                 f"{path} is neither a run nor a folder with scored runs.\n"
                 "Train one:  vitreous train STORE --out RUN   and score it:  vitreous score RUN STORE"
             )
-        yield from below
+        found += [run.resolve() for run in below]
+    return list(dict.fromkeys(found))
+
+
+def unscored(paths: Sequence[Path]) -> list[Path]:
+    """Runs below folders that are left out, since nobody scored them yet."""
+    below = [run for path in paths if not (path / "recipe.yaml").is_file() for run in runs_below(path)]
+    return [run for run in below if not (run / "scores.json").is_file()]
+
+
+def runs_below(path: Path) -> list[Path]:
+    """In a folder of runs, or in that of a sweep."""
+    return sorted(recipe.parent for pattern in ("*", "runs/*") for recipe in path.glob(f"{pattern}/recipe.yaml"))

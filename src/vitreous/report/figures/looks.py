@@ -77,7 +77,8 @@ class Looks:
         """Runs that can be looked at; NotDrawn where there is none."""
         sources, self.notes = open_sources(self.runs)
         if not sources:
-            raise NotDrawn(" ".join(self.notes))
+            more = f" ({len(self.notes) - 1} more like this)" if len(self.notes) > 1 else ""
+            raise NotDrawn(self.notes[0] + more)
         return sources
 
     @cached_property
