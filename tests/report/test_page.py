@@ -6,7 +6,7 @@ import runpy
 import shutil
 import zlib
 from base64 import b64decode
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from vitreous.report.page_parts.commands import score_command, train_command
 from vitreous.report.page_parts.embed import display_size, embed_labels, embed_picture, shrink
 from vitreous.report.page_parts.layout import Card, Figure, Part
 from vitreous.report.page_parts.looks import card
-from vitreous.report.page_parts.scenes import called, match
+from vitreous.report.page_parts.scenes import MOST_RUNS, browse, called, match, open_sources, side_by_side
 from vitreous.report.page_parts.sections import figures
 from vitreous.report.page_parts.tables import mean, plain_table
 from vitreous.report.score import score
@@ -213,20 +213,48 @@ def test_a_store_that_is_gone_is_named_and_the_rest_stays(stills, tmp_path):
     saved = json.loads((run / "scores.json").read_text())
     saved["data"]["store"] = str(tmp_path / "gone.lance")
     (run / "scores.json").write_text(json.dumps(saved))
-    outline = Outline(write_page(compare([run]), tmp_path / "out", figures=[]).read_text())
+    outline = Outline(write_page(compare([run]), tmp_path / "out", details=False, figures=[]).read_text())
     assert f"the store that it was scored on is gone: {tmp_path / 'gone.lance'}" in outline.text
     assert "No scene can be shown." in outline.text
     assert "One setting alone" in outline.text
     assert len(outline.all("table")) >= 2
 
 
+def test_scenes_beyond_the_budget_are_left_out_and_counted(stills, monkeypatch):
+    found = compare(stills)
+    sources, missing = open_sources(found.runs)
+    assert missing == []
+    monkeypatch.setattr("vitreous.report.page_parts.scenes.BUDGET", 4_000)
+    browser = browse(sources, {"mbo": found.values("mbo")}, 12)
+    assert 1 <= len(browser.scenes) < 12
+    assert browser.notes == [f"{len(browser.scenes)} of 12 scenes are shown: with more, the page would open slowly."]
+
+
+def test_of_many_runs_one_per_setting_is_shown(stills):
+    one, other = (read_scored(folder) for folder in stills)
+    seeds = [replace(one, recipe=replace(one.recipe, training={"seed": seed})) for seed in range(MOST_RUNS)]
+    assert side_by_side(seeds) == seeds
+    assert side_by_side([*seeds, other]) == [seeds[0], other]
+
+
 def test_what_is_looked_at_again_is_there_with_its_words(page):
     outline = Outline(page.read_text())
-    for part in ("Scores", "Differences", "Figures", "Scenes", "Failures", "Diagnosis", "Materials", "Features"):
+    for part in (
+        "Scores",
+        "Differences",
+        "Figures",
+        "Scenes",
+        "Failures",
+        "Diagnosis",
+        "Materials",
+        "Features",
+        "Slots",
+    ):
         assert f'aria-labelledby="{part.lower()}-title"' in page.read_text()
     assert "Measured on 12 pictures of blobs1.lance" in outline.text
     assert "Where slots 3 and slots 4 differ most" in outline.text
     assert "The worst pictures of slots 4" in outline.text
+    assert "k-means clusters of the slots of slots 4" in outline.text
     assert "coloured_patches" in outline.text  # the backbone, in the panel of features
     assert "None was drawn." in outline.text
 
@@ -386,7 +414,7 @@ def test_scenes_opacity_errors_and_runs_are_chosen(browser, page):
 
 @in_browser
 def test_the_slider_moves_through_a_clip(browser, clips, tmp_path):
-    path = write_page(compare(clips), tmp_path, scenes=3, figures=[])
+    path = write_page(compare(clips), tmp_path, scenes=3, details=False, figures=[])
     shown(browser, path)
     first = pixels(browser, 0)
     browser.run("document.getElementById('frame').focus()")

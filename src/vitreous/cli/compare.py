@@ -19,6 +19,7 @@ def compare_runs(
     figures: bool = True,
     html: Path | None = None,
     scenes: int = 24,
+    details: bool = True,
 ) -> None:
     """Compare scored runs: one table with intervals, a test for every difference, figures, a page.
 
@@ -34,6 +35,7 @@ def compare_runs(
         figures: Draw figures, as SVG and PNG. Those that show masks need the runs' weights and the store.
         html: Folder for a page with everything, in one file that needs no network.
         scenes: On the page, to look through: the worst, median and best, and where runs differ most.
+        details: On the page, failures, diagnosis, slot space and features, which take a minute or more.
     """
     from vitreous.report.compare import compare
     from vitreous.report.comparison_files import write_tables
@@ -53,7 +55,7 @@ def compare_runs(
         from vitreous.report.page import write_page
 
         typed = shlex.join(["vitreous", *sys.argv[1:]])
-        print(write_page(found, html, scenes=scenes, command=typed, figures=drawn, tell=tell))
+        print(write_page(found, html, scenes=scenes, details=details, command=typed, figures=drawn, tell=tell))
 
 
 def tell(said: str) -> None:

@@ -17,7 +17,6 @@ from vitreous.report.figures import Drawn, draw
 from vitreous.report.page_parts import looks, sections
 from vitreous.report.page_parts.layout import Part
 from vitreous.report.page_parts.scenes import browse, open_sources
-from vitreous.report.tables import named
 
 PARTS = resources.files("vitreous.report.page_parts")
 
@@ -27,6 +26,7 @@ def write_page(
     folder: Path,
     *,
     scenes: int = 24,
+    details: bool = True,
     command: str = "",
     figures: Iterable[Drawn] | None = None,
     tell: Callable[[str], None] = lambda said: None,
@@ -36,28 +36,31 @@ def write_page(
     scenes   in the scene browser, at most; 0 for none
     command  that makes the page, as typed
     figures  that were drawn already; none: they are drawn into FOLDER/figures
+    details  look at the runs again: failures, diagnosis, slot space, features; the longest part
     tell     is told what is being done
     """
     tell("figures")
     charts = sections.figures(draw(comparison, folder / "figures") if figures is None else figures)
     tell("scenes")
     sources, missing = open_sources(comparison.runs)
-    found = browse(sources, {m: comparison.values(m) for m in comparison.metrics}, scenes)
-    tell("failures, diagnosis")
+    values = {metric: comparison.values(metric) for metric in comparison.metrics}
+    found = browse(sources, values, scenes)
+    again = []
+    if details:
+        tell("failures, diagnosis, slot space")
+        decisive = values[comparison.metrics[0]]
+        again = [looks.failures(sources, missing, comparison.metrics), looks.diagnosis(sources, missing)]
+        again += [looks.slots(sources, missing, decisive), looks.features(sources)]
     parts = [
         sections.scores(comparison),
         sections.differences(comparison),
         sections.scenes(found, missing),
         charts,
-        looks.failures(sources, missing, comparison.metrics),
-        looks.diagnosis(sources, missing),
         sections.materials(comparison),
-        looks.features(sources),
+        *again,
         sections.made_by(comparison, command),
     ]
-    data = (
-        found.data(comparison.metrics) | {"names": {m: named(m) for m in comparison.metrics}} if found.scenes else None
-    )
+    data = found.data(comparison.metrics) if found.scenes else None
     html = render(sections.title(comparison), sections.summary(comparison), parts, data)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "index.html"

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from vitreous.errors import VitreousError
 from vitreous.report.diagnose import diagnose
@@ -16,12 +18,19 @@ from vitreous.report.measure import METRICS
 from vitreous.report.page_parts.embed import embed_drawing, embed_picture
 from vitreous.report.page_parts.layout import Card, Figure, Fold, Part
 from vitreous.report.page_parts.scenes import Source
-from vitreous.report.page_parts.tables import Cell, Sortable, words
+from vitreous.report.page_parts.tables import Cell, Sortable, count, number, plain, words
 from vitreous.report.scored import Scored
+from vitreous.report.slot_figures import draw_space
+from vitreous.report.slot_space import print_clusters, slot_space
 
 LOOKED_AT = 32  # pictures, for a diagnosis that nobody has made yet
 MOST_SHEETS, ROWS = 4, 6  # runs with a sheet of their own; pictures on it
 FAILURES = "Wrong pixels by their cause, in colours that the words beside them name; numbers are the ids of the truth."
+SLOTS = 1000  # about so many points
+SPACE = (
+    "Slots of like directions lie near each other. Where colours form groups of their own, slots tell these things "
+    "apart; purity and information say how well, against chance."
+)
 FEATURES = "Features as the backbone gave them, before they are standardised, on at most 200 pictures."
 
 
@@ -73,6 +82,41 @@ def card(name: str, found: Diagnosis) -> Card:
     looked_at = [f"{name}: {'; '.join(fine(fact) for fact in facts)}" for name, facts in found.facts.items()]
     where = f"Measured on {found.pictures} pictures of {Path(found.store).name}"
     return Card(name, verdict, found.healthy, [*lines, *found.notes], where, looked_at)
+
+
+def slots(sources: Sequence[Source], missing: Sequence[str], values: pd.DataFrame) -> Part:
+    """Where the slots of the run with the highest mean lie, and of the one with the lowest.
+
+    values  pictures or clips by runs
+    """
+    means: Any = values.mean()
+    by_mean = sorted(sources, key=lambda source: -float(means[source.scored.name]))
+    figures, tables, absent = [], [], list(missing)
+    for source in by_mean[:: max(1, len(by_mean) - 1)]:
+        name = source.scored.name
+        try:
+            space = slot_space(source.run, source.store, SLOTS)
+        except VitreousError as error:
+            absent.append(f"{name}: {error}")
+            continue
+        tables.append(cluster_table(space.clusters, name))
+        note = f"Slots of {name}, each a point, coloured by what it shows"
+        figures.append(Figure(embed_drawing(draw_space(space)), f"{note}. {print_clusters(space)}", note, broad=True))
+    return Part("slots", "Slot space", [SPACE] if figures else [], absent, tables=tables, figures=figures)
+
+
+def cluster_table(clusters: pd.DataFrame, run: str) -> Sortable:
+    """A line per number of clusters: purity by label, below it that of one cluster, and information."""
+    labels = [str(column).removesuffix("_purity") for column in clusters if str(column).endswith("_purity")]
+    rows = []
+    for line in clusters.to_dict("records"):
+        cells = [count(float(line["clusters"])), number(float(line["silhouette"]))]
+        for label in labels:
+            purity, chance, information = (line[f"{label}_{what}"] for what in ("purity", "by_chance", "information"))
+            cells.append(Cell(f"{purity:.2f}", float(purity), f"chance {chance:.2f}, information {plain(information)}"))
+        rows.append(tuple(cells))
+    caption = f"k-means clusters of the slots of {run}: purity by what they show; information is adjusted, 0 is chance."
+    return Sortable(caption, ("clusters", "silhouette", *labels), tuple(rows))
 
 
 def features(sources: Sequence[Source]) -> Part:

@@ -21,6 +21,7 @@ from vitreous.report.page_parts.choose import Chosen, choose
 from vitreous.report.page_parts.embed import display_size, embed_labels, embed_picture, shrink
 from vitreous.report.pictures import PALETTE
 from vitreous.report.scored import Scored
+from vitreous.report.tables import named
 from vitreous.runs import Run
 from vitreous.types import Frame
 
@@ -48,7 +49,9 @@ class Browser:
     def data(self, metrics: Sequence[str]) -> dict[str, Any]:
         palette = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in PALETTE[:20].tolist()]
         grey = "#{:02x}{:02x}{:02x}".format(*GREY.tolist())
-        return {"palette": palette, "grey": grey, "metrics": list(metrics), "runs": self.runs, "scenes": self.scenes}
+        names = {metric: named(metric) for metric in metrics}
+        found = {"palette": palette, "grey": grey, "metrics": list(metrics), "names": names}
+        return found | {"runs": self.runs, "scenes": self.scenes}
 
 
 @dataclass(frozen=True)
