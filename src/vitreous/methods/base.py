@@ -53,18 +53,15 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def wants_pictures(self, resolution: int, multiple: int = 1) -> tuple[int, int]:
-        """Ask for pictures `resolution` px on their shorter side, as wide as the grid is; refused where the sides are
-        not multiples of what the layers halve.
+        """Ask for pictures `resolution` px on their shorter side, in the proportions of the grid; both sides are brought
+        to the nearest multiple of what the layers need.
         """
-        h, w = self.grid
-        size = (round(resolution * h / min(h, w)), round(resolution * w / min(h, w)))
-        if size[0] % multiple or size[1] % multiple or min(size) < multiple:
-            raise RunError(
-                f"Pictures of {size[0]} x {size[1]} px (y, x) cannot be halved as this method does it: both sides must "
-                f"be multiples of {multiple}. Choose another resolution, as 64 or 128."
-            )
-        self.needs, self.picture_size = self.needs | {"pictures"}, size
-        return size
+        if resolution < multiple:
+            raise RunError(f"A resolution of {resolution} px is too small: at least {multiple} px are needed.")
+        sides = (resolution * side / min(self.grid) for side in self.grid)
+        size = tuple(multiple * max(1, round(side / multiple)) for side in sides)
+        self.needs, self.picture_size = self.needs | {"pictures"}, (size[0], size[1])
+        return self.picture_size
 
     @staticmethod
     def pictures_of(batch: Batch) -> Tensor:

@@ -14,6 +14,7 @@ Differs   start="ids" (ours): a slot starts from the mean of what is seen at an 
 """
 
 from dataclasses import dataclass
+from math import lcm
 from typing import Literal
 
 from torch import Tensor
@@ -70,7 +71,7 @@ class SAVi(Method):
         super().__init__(config, feature_dim, grid)
         self.config: SAViConfig = config
         k, s, width = config.slots, config.slot_dim, config.encoder_width
-        size = self.wants_pictures(config.resolution, config.stride)
+        size = self.wants_pictures(config.resolution, lcm(8, config.stride))
         self.encode = PictureEncoder(size, width, width, stride=config.stride)
         self.correct = SlotAttention(width, s, iterations=config.iterations, mlp_dim=0, eps_in="sum")
         self.predict = TransformerPredictor(s, norm="post", hidden=2 * s)

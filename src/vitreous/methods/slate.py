@@ -41,7 +41,7 @@ class SLATEConfig:
     code_dim        width of codes of features
     coder_width     of the discrete VAE of pictures
     until           share of the training over which draws get sharper; codes of features stay as they are after it
-    resolution      of the pictures: pixels of the shorter side, a multiple of 4
+    resolution      of the pictures: pixels of the shorter side, brought to a multiple of 4
     decoder_width decoder_layers decoder_heads  of the transformer
     candidates merge temperature   of the warm start, as in dinosaur.py
     """

@@ -46,7 +46,7 @@ class SlotAttentionAutoEncoder(Method):
     def __init__(self, config: SlotAttentionConfig, feature_dim: int, grid: tuple[int, int]) -> None:
         super().__init__(config, feature_dim, grid)
         self.config: SlotAttentionConfig = config
-        s, width, size = config.slot_dim, config.encoder_width, self.wants_pictures(config.resolution)
+        s, width, size = config.slot_dim, config.encoder_width, self.wants_pictures(config.resolution, 8)
         attend = SlotAttention(width, s, iterations=config.iterations, mlp_dim=config.mlp_dim)
         self.group = Grouping(PictureEncoder(size, width, width), SharedGaussian(config.slots, s), attend)
         self.decode = picture_decoder(size, s, config.decoder_width)

@@ -45,7 +45,7 @@ class SlotDiffusionConfig:
     latent_dim   their channels
     codes        of the auto-encoder
     until        share of the training in which the auto-encoder learns
-    resolution   of the pictures: pixels of the shorter side, a multiple of 4
+    resolution   of the pictures: pixels of the shorter side, brought to a multiple of 4
     coder_width  of the pictures' auto-encoder
     width        of the U-Net's first level, a multiple of 8
     levels       of the U-Net: each halves the grid and is `width` wider than the one before

@@ -15,6 +15,7 @@ Differs   look="features" and start="warm" (ours, the defaults): slots of the fi
 """
 
 from dataclasses import dataclass
+from math import lcm
 from typing import Any, Literal
 
 from torch import Tensor
@@ -46,7 +47,7 @@ class STEVEConfig:
     code_dim        width of codes of features
     coder_width     of the discrete VAE of pictures
     until           share of the training over which draws get sharper; codes of features stay as they are after it
-    resolution      of the pictures: pixels of the shorter side, a multiple of 4 and of the stride
+    resolution      of the pictures: pixels of the shorter side, brought to a multiple of 4 and of the stride
     encoder_width stride  of the encoder of pictures; stride of its first layer
     decoder_width decoder_layers decoder_heads  of the transformer
     candidates merge temperature   of the warm start, as in dinosaur.py
@@ -95,7 +96,7 @@ class STEVE(Method):
         d, k, s = feature_dim, config.slots, config.slot_dim
         self.size = grid  # of what slots look at, in cells
         if "pictures" in (config.words, config.look):
-            size = self.wants_pictures(config.resolution, 4 * config.stride)
+            size = self.wants_pictures(config.resolution, lcm(4, config.stride))
         if config.words == "pictures":
             self.words = PictureWords(size, config.codes, config.coder_width, config.until)
         else:
