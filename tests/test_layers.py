@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "methods": {"blocks"},  # no data, no Lightning: a paper is just a module
     "runs": {"methods"},
     "train": {"features", "methods", "runs", "metrics"},
-    "predict": {"data", "backbones", "features", "runs"},
+    "predict": {"data", "backbones", "blocks", "features", "runs"},  # blocks: which slots are one
     "report": {"backbones", "data", "features", "metrics", "predict", "runs"},
     "sweep": {"data", "backbones", "features", "methods", "metrics", "train", "runs", "report"},
 }  # cli/ may import anything, inside its functions

@@ -1,9 +1,17 @@
 """vitreous score"""
 
 from pathlib import Path
+from typing import Literal
 
 
-def score(run: Path, store: Path, baselines: bool = True, refine: bool = False, on_training_data: bool = False) -> None:
+def score(
+    run: Path,
+    store: Path,
+    baselines: bool = True,
+    refine: bool = False,
+    prune: float | Literal["auto"] | None = None,
+    on_training_data: bool = False,
+) -> None:
     """Score a run against the ids in a store: ARI, FG-ARI, mBO, mIoU, boundary F, with 95 % intervals.
 
     Also by material, size and number of objects, over clips as a whole, and what the masks say without the truth.
@@ -14,6 +22,7 @@ def score(run: Path, store: Path, baselines: bool = True, refine: bool = False, 
         store: Feature store of pictures with ids that the run was not trained on.
         baselines: Also score k-means on the same features, superpixels, and the ceiling of the grid.
         refine: Add rows with masks whose borders follow the edges of the pictures.
+        prune: Make slots one that are nearer than this cosine distance, as 0.2, or auto: chosen for each picture.
         on_training_data: Allow the very data that the run was trained on.
     """
     from vitreous.features.store import FeatureStore
@@ -23,7 +32,8 @@ def score(run: Path, store: Path, baselines: bool = True, refine: bool = False, 
     from vitreous.runs import Run
 
     loaded, features = Run.load(run), FeatureStore(store)
-    table = score_run(loaded, features, baselines=baselines, refine=refine, on_training_data=on_training_data)
+    how = {"baselines": baselines, "refine": refine, "same": prune}
+    table = score_run(loaded, features, **how, on_training_data=on_training_data)
     print(f"{print_table(table)}\n\n{print_details(run)}\n")
     print(run / "scores.json", run / "scores.csv", sep="\n")
-    print(result_sheet(loaded, features, run / "result.png"))
+    print(result_sheet(loaded, features, run / "result.png", same=prune))

@@ -13,11 +13,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from vitreous.backbones import Backbone, load_described
+from vitreous.blocks.redundancy import Same
 from vitreous.errors import FeatureMismatch, RunError
 from vitreous.features.needs import as_batch, provide, small_ids
 from vitreous.features.preprocess import Preprocess, resized
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
+from vitreous.predict.prune import Pruned, check_same, prune
 from vitreous.runs import Run
 from vitreous.types import Batch, Frame, Segmentation, SlotOutput, Source
 
@@ -56,11 +58,14 @@ def refine(masks: Float[Tensor, "t k h w"], pictures: UInt8[np.ndarray, "t y x 3
 
 
 @torch.no_grad()
-def find_slots(run: Run, seen: Float[Tensor, "b t h w d"] | Batch, state: Any = None) -> SlotOutput:
+def find_slots(
+    run: Run, seen: Float[Tensor, "b t h w d"] | Batch, state: Any = None, same: Same | None = None
+) -> SlotOutput:
     """Slots in standardised features. The same numbers every time: initial slots that are drawn are drawn alike.
 
     seen   features are enough for most methods; a batch, as of `reader`, for those that need pictures or ids
     state  of the output for the frames just before these, so that slots keep their numbers; None where clips begin
+    same   distance below which slots are made one, or auto: see `prune`; None: they are left as they are
     """
     batch = seen if isinstance(seen, Batch) else Batch(seen)
     needs = run.method.needs & {"pictures", "first_ids"} - ({"first_ids"} if state is not None else set())
@@ -72,7 +77,9 @@ def find_slots(run: Run, seen: Float[Tensor, "b t h w d"] | Batch, state: Any = 
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.recipe.training.get("seed", 0))
-        return run.method.eval()(batch, state)
+        before = state if isinstance(state, Pruned) else Pruned(state, None)
+        out = run.method.eval()(batch, before.state)
+    return out if same is None else prune(out, same, before.stands)
 
 
 def reader(run: Run, store: FeatureStore) -> Callable[[Int[np.ndarray, "b t"]], Batch]:
@@ -109,7 +116,11 @@ def describe(backbone: dict, grid: tuple[int, int]) -> str:
 
 
 def segment_store(
-    run: Run, store: FeatureStore, batch_size: int = 32, wanted: Collection[int] | None = None
+    run: Run,
+    store: FeatureStore,
+    batch_size: int = 32,
+    wanted: Collection[int] | None = None,
+    same: Same | None = None,
 ) -> Iterator[tuple[Int[np.ndarray, "b t"], SlotOutput]]:
     """Row numbers and slots of a whole store, with the statistics of the training.
 
@@ -118,6 +129,7 @@ def segment_store(
 
     wanted  rows: clips are left out where none of those that go together holds one. Those that stay are the same to
             the last bit, as slots that are drawn depend on the company of a batch
+    same    as of `find_slots`
     """
     read = reader(run, store)
     views = (store.rows(key, view) for view in store.meta.views for key in store.keys)
@@ -127,7 +139,7 @@ def segment_store(
                 continue
             state = None
             for rows in np.split(np.stack(clips), range(batch_size, length, batch_size), axis=1):
-                out = find_slots(run, read(rows), state)
+                out = find_slots(run, read(rows), state, same)
                 state = out.state
                 yield rows, out
 
@@ -160,10 +172,14 @@ class Segmenter:
     """Pictures -> segmentations with a run: loads the run's own backbone and statistics once.
 
     refine  let borders follow the edges of the picture
+    same    as of `find_slots`
     """
 
-    def __init__(self, folder: Path | str, device: str = "auto", *, refine: bool = False) -> None:
-        self.refine = refine
+    def __init__(
+        self, folder: Path | str, device: str = "auto", *, refine: bool = False, same: Same | None = None
+    ) -> None:
+        check_same(same)
+        self.refine, self.same = refine, same
         self.run = Run.load(folder)
         self.backbone: Backbone = load_described(self.run.recipe.backbone, device=device)
         self.preprocess = Preprocess(self.backbone.size_for(self.run.recipe.grid), self.run.recipe.fit)
@@ -172,9 +188,10 @@ class Segmenter:
     def stills(self, frames: Sequence[Frame]) -> list[Segmented]:
         """Segment pictures, each by itself."""
         seen = [self.preprocess(frame) for frame in frames]
+        masks = find_slots(self.run, self.see(seen, clips=len(seen)), same=self.same).masks
         return [
             Segmented(view.key, view.image, self.pixels(mask, view.image))
-            for view, mask in zip(seen, find_slots(self.run, self.see(seen, clips=len(seen))).masks, strict=True)
+            for view, mask in zip(seen, masks, strict=True)
         ]
 
     def video(self, frames: Iterable[Frame], chunk: int = 8) -> Iterator[Segmented]:
@@ -182,7 +199,7 @@ class Segmenter:
         state = None
         for some in several(frames, chunk):
             seen = [self.preprocess(frame) for frame in some]
-            out = find_slots(self.run, self.see(seen), state)
+            out = find_slots(self.run, self.see(seen), state, self.same)
             state = out.state
             for view, mask in zip(seen, out.masks[0], strict=True):
                 found = self.pixels(mask[None], view.image)

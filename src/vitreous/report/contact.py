@@ -5,18 +5,21 @@ from pathlib import Path
 import numpy as np
 
 from vitreous.features.store import FeatureStore
+from vitreous.predict.prune import Same
 from vitreous.predict.segment import find_slots, reader, refine, to_pixels
 from vitreous.report.pictures import overlay, paint, principal_colours, save, sheet
 from vitreous.runs import Run
 
 
-def result_sheet(run: Run, store: FeatureStore, path: Path, rows: list[int] | None = None) -> Path:
+def result_sheet(
+    run: Run, store: FeatureStore, path: Path, rows: list[int] | None = None, same: Same | None = None
+) -> Path:
     """Input, principal components of the patch features, truth (where known), slots of eight rows of a store, as
-    they are and with borders that follow the picture's edges.
+    they are and with borders that follow the picture's edges. same: as of `find_slots`.
     """
     rows = rows if rows is not None else spread(len(store), 8)
     seen = reader(run, store)(np.array(rows)[:, None])
-    masks, standardised = find_slots(run, seen).masks, seen.features[:, 0]
+    masks, standardised = find_slots(run, seen, same=same).masks, seen.features[:, 0]
     frames = [store.frame(row) for row in rows]
     columns = [
         ("picture", [f.image for f in frames]),

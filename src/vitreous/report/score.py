@@ -2,6 +2,7 @@
 
 scores.json  data         what was scored, with digests of the list of pictures and of their truth
              conventions  how: two runs are compared where both agree, see report/comparable.py
+             pruned       distance below which slots were made one, or auto; null: none were
              rows         row -> metric -> values per picture (every frame is one), mean, 95 % interval
              clips        the same per clip of more than one frame, the clip as one image, and slots over time
              by           material of the scene, number of objects, frame (of clips) -> value -> row -> metric
@@ -25,6 +26,7 @@ from torch import Tensor
 from vitreous.errors import RunError, StoreError
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
+from vitreous.predict.prune import Same, check_same
 from vitreous.predict.segment import EDGE, REACH, segment_store, to_pixels
 from vitreous.predict.segment import refine as along_edges
 from vitreous.report.baselines import ceiling_masks, kmeans_masks, superpixels
@@ -36,12 +38,19 @@ from vitreous.types import Frame, Score
 
 
 def score(
-    run: Run, store: FeatureStore, *, baselines: bool = True, refine: bool = False, on_training_data: bool = False
+    run: Run,
+    store: FeatureStore,
+    *,
+    baselines: bool = True,
+    refine: bool = False,
+    same: Same | None = None,
+    on_training_data: bool = False,
 ) -> Table:
     """Rows (the run, then what learns nothing) by metric, per picture at the stored picture's resolution.
 
     Every frame is a sample of its own; background is a segment in `ari`, left out of the true segments in the others.
-    refine adds, for every row that comes from patches, one whose borders follow the edges of the picture.
+    refine adds, for every row that comes from patches, one whose borders follow the edges of the picture; same makes
+    slots one that are nearer than this, or auto, as of `find_slots`.
     Refused on the data the run was trained on, unless told otherwise. Table and break-downs are kept in the run's
     folder: scores.json, scores.csv.
     """
@@ -52,17 +61,20 @@ def score(
         )
     if not len(store):
         raise StoreError(f"{store.path} is empty: there is nothing to score.")
-    records = measure(pictures(run, store, baselines, refine), store.instances)
+    check_same(same)
+    records = measure(pictures(run, store, baselines, refine, same), store.instances)
     rows = table(records.pictures, METRICS)
-    save_scores(run.folder, store, rows, records, refine)
+    save_scores(run.folder, store, rows, records, refine, same)
     return rows
 
 
-def pictures(run: Run, store: FeatureStore, baselines: bool, refine: bool) -> Iterator[Picture]:
+def pictures(
+    run: Run, store: FeatureStore, baselines: bool, refine: bool, same: Same | None = None
+) -> Iterator[Picture]:
     """Every picture of the store; frames of a clip follow one another."""
-    name = f"{run.recipe.method} ({run.recipe.config.get('slots')} slots)"
+    name = f"{run.recipe.method} ({run.recipe.config.get('slots')} slots{'' if same is None else ', pruned'})"
     as_trained, standardised = Standardiser.from_state(run.statistics), store.standardiser("dataset")
-    for clips, out in segment_store(run, store):
+    for clips, out in segment_store(run, store, same=same):
         rows = np.reshape(clips, -1)
         features = store.batch(rows)
         diagnosed = of_slots(out, as_trained(features))
@@ -96,7 +108,9 @@ def at_pixels(name: str, masks: Float[Tensor, "k h w"], frame: Frame, refine: bo
     return found | ({f"{name}, refined": along_edges(masks[None], frame.image[None]).labels[0]} if refine else {})
 
 
-def save_scores(folder: Path, store: FeatureStore, rows: Table, records: Records, refine: bool) -> None:
+def save_scores(
+    folder: Path, store: FeatureStore, rows: Table, records: Records, refine: bool, same: Same | None
+) -> None:
     """scores.json and the tables beside it, each in whole or not at all."""
     scenes, objects = records.pictures, records.objects
     diagnostics = [name for name in records.slots if name not in PLACE]
@@ -109,6 +123,7 @@ def save_scores(folder: Path, store: FeatureStore, rows: Table, records: Records
             **records.seen.digests(),
         },
         "conventions": conventions(store, records, refine),
+        "pruned": same,
         "rows": full(rows),
         "clips": full(table(records.clips, CLIP_METRICS)),
         "by": {name: brief(parts(scenes, METRICS, name)) for name in ("scene", "objects", "frame_of_clip")},
