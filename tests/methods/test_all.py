@@ -21,7 +21,7 @@ SMALL = {
         MLP | dict(again="restart"),
         LAYERS | dict(start="gaussian", masks="decoder", again="none", hand_on="transformer"),
     ],
-    "dinosaur": [{}, MLP, MLP | dict(start="gaussian", masks="decoder")],
+    "dinosaur": [{}, MLP, MLP | dict(codes=16, code_dim=16, until=1.0), MLP | dict(start="gaussian", masks="decoder")],
     "randsfq": [LAYERS, LAYERS | dict(start="gaussian", masks="decoder", centre=False)],
     "savi": [PIXELS, PIXELS | dict(start="boxes", stride=2), PIXELS | dict(start="ids", spare="background")],
     "savi_dinosaur": [{}, dict(decoder="broadcast", decoder_width=16)],

@@ -97,3 +97,25 @@ def test_masks_of_the_autoregressive_decoder_are_its_look_at_the_slots():
     assert (out.masks - out.attention[:, :, -1]).abs().max() > 1e-4
     with pytest.raises(ValueError, match="width 13 does not divide into 2 heads"):
         DINOSAUR(autoregressive().config, 13, (6, 8))
+
+
+def test_codes_are_told_beside_the_features():
+    """VQ-VFM-OCL's form of it: part of what the MLP paints is compared with the code of a patch, the rest as ever."""
+    torch.manual_seed(0)
+    how = dict(slots=3, slot_dim=8, decoder="mlp", decoder_width=16, decoder_layers=1)
+    method = DINOSAUR(DINOSAURConfig(**how, codes=6, code_dim=4, until=0.5), 5, (4, 4)).eval()
+    batch = Batch(torch.randn(2, 1, 4, 4, 5))
+    out = method(batch)
+    assert out.rebuilt.shape == batch.features.shape
+    terms = method.loss(out, batch)
+    code = method.coder(batch.features[:, 0].movedim(-1, 1)).code
+    assert_close(terms["tell"], (out.aside["codes"] - code).square().mean())
+    assert_close(terms["rebuild"], (out.rebuilt - batch.features).square().mean())
+    assert terms["codes"] == 0  # after half of the training codes stay as they are
+    method.progress = 0.2
+    assert method.loss(out, batch)["codes_rebuild"] > 0
+
+
+def test_codes_are_for_the_mlp():
+    with pytest.raises(RunError, match="--method slate --words features"):
+        DINOSAURConfig(codes=64)

@@ -1,7 +1,9 @@
 """DINOSAUR: slots that rebuild frozen features instead of pixels.
 
 Paper     Seitzer et al., "Bridging the Gap to Real-World Object-Centric Learning", ICLR 2023, arXiv:2209.14860.
-Built     slot attention on frozen features; the patch-MLP and the autoregressive transformer decoder.
+Built     slot attention on frozen features; the patch-MLP and the autoregressive transformer decoder. Beside features
+          the MLP may rebuild codes of them that are shared by all pictures (codes), as in Zhao et al. (VQ-VFM-OCL,
+          arXiv:2502.20263); a transformer that tells codes alone is slate.py with words="features".
 Left out  nothing.
 Differs   start="warm" (ours, the default): slots start as groups of like patches, as many as there are; the projection
           is orthogonal, slot attention starts as soft k-means, and there is no GRU. decoder="mixture" (ours, its
@@ -17,10 +19,11 @@ from typing import Literal
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
+from torch.nn.functional import mse_loss, pad
 
 from vitreous.blocks.decoders import AutoregressiveDecoder, Mixture, PatchMLP, Rebuilt
 from vitreous.blocks.initial import PatchGroups, SharedGaussian
+from vitreous.blocks.quantise import feature_codes
 from vitreous.blocks.slot_attention import SlotAttention
 from vitreous.blocks.transformers import TransformerDecoder
 from vitreous.errors import RunError
@@ -38,6 +41,9 @@ class DINOSAURConfig:
     decoder            None: mixture if start is warm and masks are the attention's, else mlp
     decoder_width      of the hidden layers of the MLP; the transformer does not ask
     decoder_heads      of the transformer; the MLP does not ask
+    codes              of the features that the MLP rebuilds too; 0: none. They learn along until `until`, then stay
+    code_dim           their width
+    until              share of the training in which they learn
     candidates, merge  of the warm start: see PatchGroups
     temperature        divides the logits of slot attention at step 0 of the warm start
     """
@@ -52,6 +58,9 @@ class DINOSAURConfig:
     start: Literal["warm", "gaussian"] = "warm"
     masks: Literal["attention", "decoder"] = "attention"
     centre: bool = True
+    codes: int = 0
+    code_dim: int = 32
+    until: float = 0.3
     candidates: int = 24
     merge: float = 0.3
     temperature: float = 1.0
@@ -61,6 +70,12 @@ class DINOSAURConfig:
             raise RunError(
                 f'decoder "mixture" shares the attention of start "warm"; with start "{self.start}" and masks '
                 f'"{self.masks}" say decoder "mlp" or "autoregressive".'
+            )
+        if self.codes and (self.decoder != "mlp" or self.codes < 2 or not 0 < self.until <= 1):
+            raise RunError(
+                f'codes {self.codes}: at least 2, or 0 for none; decoder "mlp" rebuilds them, not '
+                f'"{self.decoder or "mixture"}", while until, now {self.until}, lies in (0, 1].\n'
+                "A transformer that tells codes is  --method slate --words features"
             )
 
 
@@ -92,7 +107,9 @@ class DINOSAUR(Method):
             self.decode = AutoregressiveDecoder(width, transformer, grid)
         else:
             hidden = (config.decoder_width,) * config.decoder_layers
-            self.decode = PatchMLP(width, feature_dim, grid[0] * grid[1], hidden)
+            told = feature_dim + config.code_dim * (config.codes > 0)
+            self.decode = PatchMLP(width, told, grid[0] * grid[1], hidden)
+        self.coder = feature_codes(feature_dim, config.codes, config.code_dim) if config.codes else None
 
     def forward(self, batch: Batch, state: None = None) -> SlotOutput:
         clips, (h, w) = batch.features.shape[:2], self.grid
@@ -106,9 +123,10 @@ class DINOSAUR(Method):
         return SlotOutput(
             slots=slots.unflatten(0, clips),
             masks=masks.unflatten(-1, (h, w)).unflatten(0, clips),
-            rebuilt=rebuilt.unflatten(1, (h, w)).unflatten(0, clips),
+            rebuilt=rebuilt[..., : self.feature_dim].unflatten(1, (h, w)).unflatten(0, clips),
             attention=attention.unflatten(-1, (h, w)).unflatten(0, clips),
             keep=None if keep is None else keep.unflatten(0, clips),
+            aside={"codes": rebuilt[..., self.feature_dim :]} if self.config.codes else {},
         )
 
     def begin(
@@ -128,7 +146,7 @@ class DINOSAUR(Method):
         shares: Float[Tensor, "b k n"],
         keep: Bool[Tensor, "b k"] | None,
     ) -> Rebuilt:
-        """Features from slots, and the decoder's masks."""
+        """Features from slots, and codes after them where there are any; and the decoder's masks."""
         if isinstance(self.decode, Mixture):
             return self.decode(slots, shares)
         shared = features.mean(1, keepdim=True) * self.config.centre
@@ -136,7 +154,12 @@ class DINOSAUR(Method):
             rebuilt, masks = self.decode(slots, features - shared, keep=keep)
         else:
             rebuilt, masks = self.decode(slots, keep)
-        return Rebuilt(rebuilt + shared, masks)
+        return Rebuilt(rebuilt + pad(shared, (0, rebuilt.shape[-1] - shared.shape[-1])), masks)
 
     def loss(self, out: SlotOutput, batch: Batch) -> dict[str, Tensor]:
-        return {"rebuild": mse_loss(out.rebuilt, batch.features)}
+        terms = {"rebuild": mse_loss(out.rebuilt, batch.features)}
+        if self.coder is None:
+            return terms
+        features = batch.features.flatten(0, 1).movedim(-1, 1)
+        terms["tell"] = mse_loss(out.aside["codes"], self.coder(features).code)
+        return terms | self.coder.terms(features, features, self.progress / self.config.until)

@@ -85,7 +85,7 @@ WORDS = {  # of SLATE and STEVE: a transformer 192 wide with 4 heads, a temperat
     "lr_rule": "none",
     "clip": 1.0,
 }
-VQ_VFM = {  # 30,000 steps for the codes and 50,000 for the slots there; here one training, with the codes in its first part
+VQ_VFM = {  # 30,000 steps for the codes, then 50,000 for the slots, which learn from the first one on here
     "slots": 7,
     "slot_dim": 256,
     "iterations": 3,
@@ -205,7 +205,7 @@ PRESETS = {
         VQ_VFM | {"method": "dinosaur", "decoder": "mlp", "decoder_width": 2048, "masks": "decoder", "centre": False},
     ),
     "slot_attention/clevr6": Preset(
-        "Locatello et al. 2020 (arXiv:2006.15055) and its code; CLEVR scenes of up to 6 objects at 128, uncut gradients",
+        "Locatello et al. 2020 (arXiv:2006.15055) and its code; CLEVR scenes of up to 6 objects at 128",
         {
             "method": "slot_attention",
             "slots": 7,
@@ -233,8 +233,8 @@ PRESETS = {
         SAVI | {"resolution": 128, "encoder_width": 64, "stride": 2},
     ),
     "slate/shapes3d": Preset(
-        "Singh et al. 2022 (arXiv:2110.11405) and its code; 480,000 pictures at 64; gradients are cut there at a largest "
-        "entry of 1, not a norm of 1",
+        "Singh et al. 2022 (arXiv:2110.11405) and its code; 480,000 pictures at 64; gradients are cut there at a "
+        "largest entry of 1, not a norm of 1",
         WORDS
         | {
             "method": "slate",
