@@ -41,8 +41,10 @@ def runs(blobs_store, tmp_path_factory):
     return made
 
 
-def look(labels, true=TRUE, reach=0):
-    return predicted("run", 0.5, torch.from_numpy(labels.astype(np.int64)), true, reach)
+def look(labels, reach=0):
+    """Of patches of 2 * reach pixels."""
+    side = 16 // (2 * reach) if reach else 40
+    return predicted("run", 0.5, torch.from_numpy(labels.astype(np.int64)), TRUE, (side, side))
 
 
 def said(labels, reach=0):

@@ -100,7 +100,7 @@ def more(evidence: Evidence, recipe: Recipe) -> str:
 
 def most_objects(evidence: Evidence) -> int:
     """In any picture, at least a patch large; 0 where the truth is not known."""
-    return int(evidence.pictures["objects"].max()) if evidence.has_truth and len(evidence.pictures) else 0
+    return int(max(evidence.pictures["objects"].fillna(0.0).tolist())) if evidence.has_truth else 0
 
 
 def longer(recipe: Recipe) -> str:

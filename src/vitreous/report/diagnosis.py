@@ -123,4 +123,5 @@ def read_diagnosis(folder: Path) -> Diagnosis | None:
 
 
 def as_fact(saved: dict[str, Any]) -> Fact:
-    return Fact(**saved | {"score": Score(**saved["score"])})
+    score = Score(**saved.pop("score"))
+    return Fact(score=score, **saved)

@@ -88,7 +88,7 @@ def scores(run: Scored, metric: str) -> pd.Series:
     """Of the run's own row, by key, frame and view; pictures where the metric is defined."""
     if metric not in METRICS:
         raise RunError(f'No metric of pictures is called "{metric}".{did_you_mean(metric, METRICS)}')
-    own = run.pictures[run.pictures["row"] == run.row]
+    own: Any = run.pictures[run.pictures["row"] == run.row]  # Any: the stubs doubt that it is a table
     return own.set_index(["key", "frame", "view"])[metric].dropna()
 
 
@@ -105,16 +105,15 @@ def look(pictures: pd.MultiIndex, runs: Sequence[Scored], metric: str) -> list[F
     stores = [opened(run) for run in runs]
     rows = [[row_of(store, *picture) for picture in pictures] for store in stores]
     found = [labels(run, store, wanted) for run, store, wanted in zip(runs, stores, rows, strict=True)]
-    values = [scores(run, metric) for run in runs]
+    values = [scores(run, metric).to_dict() for run in runs]
     failures = []
     for i, (key, frame, view) in enumerate(pictures):
         shown = stores[0].frame(rows[0][i])
         if shown.ids is None:
             raise RunError(f"{stores[0].path} holds no ids for {key}: there is no truth to compare with.")
-        half_a_patch = round(max(shown.ids.shape[0] / stores[0].grid[0], shown.ids.shape[1] / stores[0].grid[1]) / 2)
         predictions = [
-            predicted(run.name, float(value[key, frame, view]), of_run[of_rows[i]], shown.ids, half_a_patch)
-            for run, value, of_run, of_rows in zip(runs, values, found, rows, strict=True)
+            predicted(run.name, float(value[key, frame, view]), of_run[of_rows[i]], shown.ids, store.grid)
+            for run, store, value, of_run, of_rows in zip(runs, stores, values, found, rows, strict=True)
         ]
         failures.append(Failure(key, int(frame), view, metric, shown.image, shown.ids, tuple(predictions)))
     return failures
@@ -149,9 +148,12 @@ def labels(run: Scored, store: FeatureStore, wanted: Sequence[int]) -> dict[int,
     return found
 
 
-def predicted(run: str, value: float, pred: Int[Tensor, "y x"], true: Int[np.ndarray, "y x"], reach: int) -> Prediction:
-    """What a run says of a picture, and what is wrong with it; borders may be `reach` pixels off."""
+def predicted(
+    run: str, value: float, pred: Int[Tensor, "y x"], true: Int[np.ndarray, "y x"], grid: tuple[int, int]
+) -> Prediction:
+    """What a run says of a picture, and what is wrong with it; half a patch of its grid is what counts as border."""
     ids = torch.from_numpy(true.astype(np.int64))
+    reach = round(max(true.shape[0] / grid[0], true.shape[1] / grid[1]) / 2)
     errors = error_map(pred[None], ids[None], reach=reach)[0]
     owner = owners(pred, ids)
     return Prediction(run, value, pred.numpy(), errors.numpy(), owner, causes(pred, ids, errors, owner))

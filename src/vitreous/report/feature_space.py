@@ -90,7 +90,7 @@ def draw_panels(panels: Sequence[FeaturePanel]) -> "Figure":
 
     count = len(panels)
     figure = Figure(figsize=(11, 4.4 + 0.25 * max(count, 3)), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[1 + 0.25 * max(count, 3), 3])
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=[1 + 0.25 * max(count, 3), 3]).flatten()
     bars = upper.subplots(1, len(SHOWN))
     for axes, (name, (title, most)) in zip(bars, SHOWN.items(), strict=True):
         draw_bars(axes, [p.numbers[name] for p in panels], title, most)

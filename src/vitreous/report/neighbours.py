@@ -105,7 +105,7 @@ def crop(space: SlotSpace, store: FeatureStore, slot: int, text: str, above: str
 
 def window(owned: Bool[np.ndarray, "y x"]) -> tuple[int, int, int]:
     """Top, left and side of a square around a mask, half as large again, inside the picture."""
-    y, x = owned.any(1).nonzero()[0], owned.any(0).nonzero()[0]
+    y, x = np.flatnonzero(owned.any(1)), np.flatnonzero(owned.any(0))
     if not len(y):  # it owns patches, but no pixel once they are interpolated
         return 0, 0, min(owned.shape)
     wide = max(y[-1] - y[0], x[-1] - x[0]) + 1

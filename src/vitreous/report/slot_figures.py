@@ -23,7 +23,7 @@ def draw_space(space: SlotSpace, how: str = "tsne") -> "Figure":
     from matplotlib.figure import Figure
 
     table = space.table
-    labels = [name for name in LABELS if name in table and table[name].notna().any()]
+    labels = [name for name in LABELS if name in table and bool(table[name].notna().any())]
     rest = [name for name in ("best_iou", "cluster", "share") if name in table and (name != "share" or not labels)]
     panels = labels + rest
     columns = min(3, len(panels))
@@ -46,11 +46,12 @@ def draw_space(space: SlotSpace, how: str = "tsne") -> "Figure":
 def draw_label(axes: "Axes", table: pd.DataFrame, name: str, how: str) -> None:
     """A colour per value; slots of the background grey, those that show nothing pale."""
     x, y = table[f"{how}_x"].to_numpy(), table[f"{how}_y"].to_numpy()
-    values = sorted(table[name].value_counts().index[:MOST], key=list(SIZES).index if name == "size" else None)
-    parts = [(str(v), table[name] == v, c, 7) for v, c in zip(values, colours(values, name), strict=True)]
+    values: list[Any] = table[name].value_counts().index[:MOST].tolist()
+    values.sort(key=list(SIZES).index if name == "size" else None)
+    parts = [(str(v), (table[name] == v).to_numpy(), c, 7) for v, c in zip(values, colours(values, name), strict=True)]
     if name != "cluster":
         kinds = (("nothing", PALE), ("background", GREY))
-        parts = [(f"({kind})", table["kind"] == kind, colour, 4) for kind, colour in kinds] + parts
+        parts = [(f"({kind})", (table["kind"] == kind).to_numpy(), colour, 4) for kind, colour in kinds] + parts
     here = np.concatenate([np.flatnonzero(part) for _, part, _, _ in parts])
     drawn = [(colour, size) for _, part, colour, size in parts for _ in range(int(part.sum()))]
     order = np.random.default_rng(0).permutation(len(here))  # else the last value would cover the others
