@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from vitreous.errors import RunError
-from vitreous.runs import Recipe, Run, build, differences, generator_seed, settings
+from vitreous.runs import Recipe, Run, build, differences, generator_seed, settings, write_recipe
 from vitreous.types import Batch
 
 RECIPE = Recipe(
@@ -62,6 +62,14 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
     (tmp_path / "recipe.yaml").write_text("method: dinosaur\n")
     with pytest.raises(RunError, match="lacks backbone, config"):
         Run.load(tmp_path)
+
+
+def test_a_recipe_is_replaced_in_one_move(tmp_path):
+    write_recipe(tmp_path, RECIPE)
+    with (tmp_path / "recipe.yaml").open() as before:
+        write_recipe(tmp_path, RECIPE)
+        assert before.read() == (tmp_path / "recipe.yaml").read_text()  # never emptied while somebody reads
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"]
 
 
 def test_settings_are_checked():

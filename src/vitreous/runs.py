@@ -113,7 +113,9 @@ def settings(method: str, values: dict[str, Any]) -> Any:
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
     values = asdict(recipe) | {"grid": list(recipe.grid)}
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    new = folder / "recipe.yaml.new"  # in one move: a kill leaves the old one or the new one
+    new.write_text(yaml.safe_dump(values, sort_keys=False))
+    new.replace(folder / "recipe.yaml")
 
 
 def read_recipe(folder: Path) -> Recipe:

@@ -92,6 +92,11 @@ def test_resumed_equals_uninterrupted(blobs_store, tmp_path, request, monkeypatc
         )
 
 
+def test_a_log_that_was_killed_before_its_first_row_is_begun_again(blobs_store, tmp_path):
+    (tmp_path / "log.csv").touch()
+    assert read_history(train(blobs_store(), tmp_path).folder)["step"] == list(range(12))
+
+
 def test_a_running_mean_of_the_weights_is_what_the_run_uses(blobs_store, tmp_path):
     plain = train(blobs_store(), tmp_path / "plain")
     mean = train(blobs_store(), tmp_path / "mean", replace(SHORT, ema=0.99))

@@ -46,10 +46,9 @@ class CSVHistory(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         row = {"step": step} | {name: value for name, value in metrics.items() if name != "epoch"}
         path = self.path.with_name(HELD_OUT) if "held_out" in row else self.path
-        new = not path.exists()
         with path.open("a", newline="") as file:
             table = csv.DictWriter(file, row)
-            if new:
+            if not file.tell():  # new, or made by a process that was killed before it wrote
                 table.writeheader()
             table.writerow(row)
 
