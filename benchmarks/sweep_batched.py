@@ -1,7 +1,7 @@
 """Many small models on one store: one after the other, or stacked and trained together (torch.func, vmap)?
 
     python benchmarks/sweep_batched.py                           DINOSAUR, warm start, 16x16 patches, batches of 16
-    python benchmarks/sweep_batched.py --models 8 --threads 2 --precision 32-true --method-slots 7
+    python benchmarks/sweep_batched.py --models 8 --threads 2 --precision 32-true --slots 11
 
 Same models (as many seeds), same batches, same losses either way, which is checked. The groups that slots start from do
 not depend on the weights and their loop ends when the pictures say so, which vmap cannot follow: the stacked way finds

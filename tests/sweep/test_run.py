@@ -159,6 +159,7 @@ def test_a_debug_sweep_of_eighteen_killed_twice_and_interrupted_ends_with_the_sa
         os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches all of them
         assert process.wait(60) == 130
         assert b"The same command goes on from here" in process.stderr.read()
-    assert set(table(parts / "debug")["state"]) == {"done", "waiting"}
+    left = table(parts / "debug")
+    assert set(left["state"]) == {"done", "waiting"}, left["reason"].dropna().tolist()
     assert main(words(plan, pair, parts, "--mode", "debug")) == 0
     pd.testing.assert_frame_equal(table(parts / "debug"), table(one / "debug"))

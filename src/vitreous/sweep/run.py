@@ -85,9 +85,11 @@ class Sweep:
     def work(self, retry_failed: bool, progress: bool) -> list[Trial]:
         self.study.fill()
         self.study.requeue()
-        for trial in self.study.all():
+        there = self.study.all()
+        self.count = max(self.count, len(there))  # of a search that is asked to be shorter than it is
+        for trial in there:
             if trial.state == "failed":
-                self.move(trial, "runs", "failed")
+                self.move(trial, "runs", "failed")  # where it was killed before it could
         for trial in self.study.retry() if retry_failed else ():
             self.move(trial, "failed", "runs")  # to go on from what there is
         self.stores.prepare(self.wanted(), progress)
