@@ -54,8 +54,7 @@ class DiscreteVAE(nn.Module):
 
     def pictures(self, words: Int[Tensor, "b n"]) -> Float[Tensor, "b 3 y x"]:
         """What words look like, in [0, 1]."""
-        hot = one_hot(words, self.codes).mT.unflatten(2, self.grid)
-        return self.decode(hot.to(self.decode[0].weight.dtype)).clamp(0, 1)
+        return self.decode(one_hot(words, self.codes).mT.unflatten(2, self.grid).float()).clamp(0, 1)
 
 
 def block(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> list[nn.Module]:

@@ -72,7 +72,8 @@ class Teller(nn.Module):
         self.decode = AutoregressiveDecoder(
             width, transformer, words.grid, project=False, position=True, outputs=words.codes
         )
-        for table in (self.embed.weight, self.decode.begin, self.decode.position):  # SLATE's dictionary starts small
+        assert self.decode.position is not None
+        for table in (self.embed.weight, self.decode.begin, self.decode.position):  # of one size, since they are added
             nn.init.normal_(table, std=width**-0.5)
 
     def forward(
