@@ -8,8 +8,8 @@ Left out  nothing. The authors' release leaves out the first two, and clips.
 Differs   what the paper leaves open: average linkage; a slot stands for its cluster where it owns most, as the mean of
           the cluster by what each owns. same="auto" (ours; the paper sets a threshold by hand): slots are one where
           they are nearer than a fifth of what lies between the two parts of the picture that differ most. Clips (no
-          code or equations are public): redundancy is reduced in the first frame; afterwards a freed slot comes in
-          where it finds something that no other slot is like.
+          code or equations are public): redundancy is reduced in the first frame, and, unless reduce="first", in
+          every sixth; there a freed slot comes in where it finds something that no other slot is like.
           start="warm", decoder="mixture", masks of the attention and centre=True (ours, the defaults), as in
           dinosaur.py; hand_on="means" (ours), as in savi_dinosaur.py. The paper's own are start="gaussian",
           decoder="random", masks="decoder", centre=False. Oddity of the release, for its numbers only:
@@ -59,6 +59,8 @@ class DIASConfig:
                     None: means if start is warm, else slots
     memory          of the running means, in [0, 1): share that is older than the frame
     refresh         freed slots may come in every so many frames; 0: never
+    reduce          in which frames slots are freed: the first alone, or in every refresh, since a slot whose object has
+                    left sinks into the floor and tears it
     candidates merge temperature   of the warm start, as in dinosaur.py
     """
 
@@ -82,6 +84,7 @@ class DIASConfig:
     hand_on: Literal["means", "transformer", "slots"] | None = None
     memory: float = 0.7
     refresh: int = 6
+    reduce: Literal["first", "refresh"] = "refresh"
     candidates: int = 24
     merge: float = 0.3
     temperature: float = 1.0
@@ -222,7 +225,7 @@ class DIAS(Method):
         return Found(again.slots, torch.cat([maps, again.attention], dim=1), keep)
 
     def enter(self, features: Float[Tensor, "b n d"], x: Float[Tensor, "b n e"], seen: Seen, state: Carried) -> Carried:
-        """Let freed slots come in: who wins a patch and doubles nobody that is there."""
+        """Let freed slots come in: who wins a patch and doubles nobody that is there. Who was there may be freed."""
         if state.keep is None or not self.config.refresh or state.frames % self.config.refresh:
             return state
         with torch.no_grad():
@@ -231,8 +234,9 @@ class DIAS(Method):
             looked, maps = self.group.attend(seen, slots, iterations=1, keep=state.keep | there)
             share = maps[:, 0]
             wins = one_hot(share.argmax(1), share.shape[1]).any(1)
-            same = self.config.same or "auto"
-            keep = distinct(looked, share.sum(-1), same, state.keep | wins, apart=state.keep).keep
+            own = share.sum(-1) + share.shape[-1] * state.keep  # who is there stands for who is new
+            apart = state.keep if self.config.reduce == "first" or not self.config.same else None
+            keep = distinct(looked, own, self.config.same or "auto", state.keep | wins, apart).keep
         return state._replace(slots=state.slots.where(state.keep[..., None], fresh), keep=keep)
 
     def candidates(
