@@ -18,10 +18,10 @@ from vitreous.report.measure import METRICS
 from vitreous.report.page_parts.embed import embed_drawing, embed_picture
 from vitreous.report.page_parts.layout import Card, Figure, Fold, Part
 from vitreous.report.page_parts.scenes import Source
-from vitreous.report.page_parts.tables import Cell, Sortable, count, number, plain, words
+from vitreous.report.page_parts.tables import Cell, Sortable, count, number, words
 from vitreous.report.scored import Scored
 from vitreous.report.slot_figures import draw_space
-from vitreous.report.slot_space import print_clusters, slot_space
+from vitreous.report.slot_space import print_clusters, short, slot_space
 
 LOOKED_AT = 32  # pictures, for a diagnosis that nobody has made yet
 MOST_SHEETS, ROWS = 4, 6  # runs with a sheet of their own; pictures on it
@@ -47,8 +47,14 @@ def failures(sources: Sequence[Source], missing: Sequence[str], metrics: Sequenc
         absent.append(str(error))
     if len(runs) > len(some):
         absent.append(f"{len(some)} of {len(runs)} runs are shown.")
-    folds = [Fold(figure.note, figures=[replace(figure, note="")]) for figure in sheets[1:]]
+    folds = [Fold("The same in words", in_words(figure)) for figure in sheets[:1]]
+    folds += [Fold(figure.note, in_words(figure), figures=[replace(figure, note="")]) for figure in sheets[1:]]
     return Part("failures", "Failures", [FAILURES] if sheets else [], absent, figures=sheets[:1], folds=folds)
+
+
+def in_words(figure: Figure) -> list[str]:
+    """The description without the title, a line per picture."""
+    return figure.alt.splitlines()[1:]
 
 
 def differing(one: Scored, other: Scored, metric: str) -> Figure:
@@ -59,7 +65,7 @@ def sheet(found: Sequence[Failure], title: str) -> Figure:
     """Picture, truth, slots, errors, and the likely cause in words, which are also the description."""
     image = failure_sheet(found)
     source = embed_picture(np.asarray(image), (image.height, image.width), 88)
-    return Figure(source, f"{title}. {print_failures(found)}", title, broad=True)
+    return Figure(source, f"{title}.\n{print_failures(found)}", title, broad=True)
 
 
 def diagnosis(sources: Sequence[Source], missing: Sequence[str]) -> Part:
@@ -113,9 +119,9 @@ def cluster_table(clusters: pd.DataFrame, run: str) -> Sortable:
         cells = [count(float(line["clusters"])), number(float(line["silhouette"]))]
         for label in labels:
             purity, chance, information = (line[f"{label}_{what}"] for what in ("purity", "by_chance", "information"))
-            cells.append(Cell(f"{purity:.2f}", float(purity), f"chance {chance:.2f}, information {plain(information)}"))
+            cells.append(Cell(f"{purity:.2f}", float(purity), f"chance {short(chance)}, info {short(information)}"))
         rows.append(tuple(cells))
-    caption = f"k-means clusters of the slots of {run}: purity by what they show; information is adjusted, 0 is chance."
+    caption = f"k-means clusters of the slots of {run}: purity by what they show; info: adjusted, 0 is chance."
     return Sortable(caption, ("clusters", "silhouette", *labels), tuple(rows))
 
 

@@ -15,7 +15,7 @@ from vitreous.report.tables import named
 class Cell:
     """What is shown, and by what it is sorted: text, or a number (NaN goes last whichever way).
 
-    note    smaller, below: the interval of a mean
+    note    smaller, below: the interval of a mean; beside: on the same line where there is room
     span    where the interval (low, high) and the mean lie on the column's scale, in percent; None for no bar
     strong  in bold
     """
@@ -25,6 +25,7 @@ class Cell:
     note: str = ""
     span: tuple[float, float, float] | None = None
     strong: bool = False
+    beside: bool = False
 
     @property
     def order(self) -> str:
@@ -82,7 +83,7 @@ def mean(value: float, low: float, high: float, scale: tuple[float, float] | Non
     if scale is not None and isfinite(low) and scale[1] > scale[0]:
         left, middle, right = (100 * (x - scale[0]) / (scale[1] - scale[0]) for x in (low, value, high))
         span = (round(left, 2), round(middle, 2), round(right, 2))
-    return Cell(text(value), float(value), note, span)
+    return Cell(text(value), float(value), note, span, beside=sign)
 
 
 def signed(value: float) -> str:
