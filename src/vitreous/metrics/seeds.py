@@ -54,9 +54,9 @@ def seed_noise(total: Float[np.ndarray, "g s"], count: Float[np.ndarray, " g"]) 
 def pooled(own: SeedNoise, others: Sequence[SeedNoise]) -> SeedNoise:
     """The noise of several settings together; its own where a setting's seeds scatter more than those of the others.
 
-    That is an F test at 5 % over all settings (Bonferroni). Its own, too, where the others are too few to tell. With two
-    seeds, a setting that scatters ten times as much as nine others still passes so often that a test of it is wrong in
-    14 % of simulations instead of 5; with three seeds, in 6 %.
+    That is an F test at 5 % over all settings (Bonferroni). Its own, too, where the others are too few to tell. With
+    two seeds, a setting that scatters ten times as much as nine others still passes so often that a test of it is wrong
+    in 14 % of simulations instead of 5; with three seeds, in 6 %.
     """
     freedom = sum(other.freedom for other in others)
     if freedom < ENOUGH:

@@ -37,12 +37,12 @@ def side_by_side(found: Sequence[pd.Series]) -> tuple[Float[np.ndarray, "n s"], 
 
 def mean_table(groups: Sequence[Group], metrics: Sequence[str]) -> pd.DataFrame:
     """A line per group and per row that learns nothing, and metric: see `Comparison.table`."""
-    lines = []
-    for metric in metrics:
-        noise = seed_noises(groups, metric)
-        for group in groups:
-            found = [values(run, metric) for run in group.runs]
-            lines.append(line(group.label, "run", metric, found, noise.get(group.label)))
+    noise = {metric: seed_noises(groups, metric) for metric in metrics}
+    lines = [
+        line(group.label, "run", metric, [values(run, metric) for run in group.runs], noise[metric].get(group.label))
+        for group in groups
+        for metric in metrics
+    ]
     lines += [
         line(label, "reference", metric, [values(run, metric, row)])
         for label, row, run in references(groups)
@@ -92,9 +92,12 @@ def references(groups: Sequence[Group]) -> Iterator[tuple[str, str, Scored]]:
         sibling = row.removesuffix(REFINED) if row.endswith(REFINED) else row + REFINED
         if row.endswith(REFINED) != refined and sibling in rows:
             continue
-        have = {features(run): run for run in reversed(runs) if row in run.rows}
-        different = {tuple(values(run, "ari", row)): name for name, run in have.items()}
-        for name in different.values():
+        have: dict[str, Scored] = {}
+        for run in runs:
+            if row in run.rows:
+                have.setdefault(features(run), run)
+        different = {tuple(values(run, "ari", row)): name for name, run in reversed(have.items())}
+        for name in sorted(different.values(), key=list(have).index):
             yield f"{row} ({name})" if len(different) > 1 else row, row, have[name]
 
 

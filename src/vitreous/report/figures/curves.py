@@ -32,12 +32,18 @@ MOST_LINES, MOST_PANELS = 7, 5
 
 def against_settings(comparison: "Comparison") -> dict[str, Callable[["Comparison"], Drawing]]:
     """A figure for each setting that is a number and differs: name -> what draws it."""
-    wanted = [name for name in told(comparison) if len(numbers(comparison, name)) > 1]
+    told = telling([group.settings for group in comparison.groups], list(comparison.settings))
+    wanted = [
+        name
+        for name in comparison.settings
+        if len(numbers(comparison, name)) > 1 and (name in told or alone(comparison, name))
+    ]
     return {f"against_{name}": lambda comparison, name=name: against(comparison, name) for name in wanted}
 
 
-def told(comparison: "Comparison") -> list[str]:
-    return telling([group.settings for group in comparison.groups], list(comparison.settings))
+def alone(comparison: "Comparison", setting: str) -> bool:
+    """Whether any two groups differ in this setting and in nothing else."""
+    return max(map(len, lines_of(comparison, setting)[0].values())) > 1
 
 
 def numbers(comparison: "Comparison", name: str) -> list[float]:
@@ -54,9 +60,9 @@ def against(comparison: "Comparison", setting: str) -> Drawing:
     Where the others make more lines than anybody can follow, one per combination of words (method, backbone ...)
     stays: the one with the best score.
     """
+    if not alone(comparison, setting):
+        raise NotDrawn(f"no two settings differ in {setting} alone")
     lines, left_out = lines_of(comparison, setting)
-    if max(map(len, lines.values())) < 2:
-        raise NotDrawn(f"no two groups differ in {setting} alone")
     metrics, ticks = comparison.metrics[:MOST_PANELS], numbers(comparison, setting)
     title = f"Scores against {setting_label(setting)}"
     figure = new_figure(3.4 * len(metrics) + 0.4, 3.8, title)
@@ -79,7 +85,7 @@ def against(comparison: "Comparison", setting: str) -> Drawing:
 
 def lines_of(comparison: "Comparison", setting: str) -> tuple[dict[str, list[Group]], int]:
     """Groups that differ in this setting alone, by what the others are; and how many lines were left out."""
-    others = [name for name in told(comparison) if name != setting]
+    others = [name for name in comparison.settings if name != setting]
     parts: dict[str, list[Group]] = defaultdict(list)
     for group in comparison.groups:
         if setting in group.settings:
@@ -92,8 +98,9 @@ def lines_of(comparison: "Comparison", setting: str) -> tuple[dict[str, list[Gro
             best.setdefault(repr([groups[0].settings.get(name) for name in in_words]), groups)
         kept = list(best.values())[:MOST_LINES]
     lines = {}
+    said = telling([group.settings for group in comparison.groups], others)
     for groups in kept:
-        name = label(groups[0].settings, others) or groups[0].runs[0].recipe.method
+        name = label(groups[0].settings, said) or groups[0].runs[0].recipe.method
         lines[name] = sorted(groups, key=lambda group: group.settings[setting])
     return lines, len(parts) - len(lines)
 

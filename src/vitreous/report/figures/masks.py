@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vitreous.report.figures.looks import Look, Scene, softly
@@ -118,12 +117,12 @@ def tiles(rows: int, columns: int, title: str, aside: float = 0.4) -> tuple[Figu
     return figure, grid
 
 
-def head(row: Sequence[Axes], names: Sequence[str]) -> None:
+def head(row: np.ndarray, names: Sequence[str]) -> None:
     for axes, name in zip(row, names, strict=True):
         axes.set_title(fill(name, 22), fontsize=9)
 
 
-def show_truth(row: Sequence[Axes], scene: Scene) -> None:
+def show_truth(row: np.ndarray, scene: Scene) -> None:
     row[0].imshow(scene.frames[0].image)
     if scene.true is None:
         row[1].set_axis_off()

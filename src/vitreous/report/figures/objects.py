@@ -51,9 +51,9 @@ def difficulty(comparison: "Comparison") -> Drawing:
     """Scores against the number of objects, their size, and how much of their outline touches others."""
     if comparison.lines("objects").empty:
         raise NotDrawn("no object was scored")
-    groups, trends = shown(comparison), trends_of(comparison)
+    groups, trends = shown(comparison, 5), trends_of(comparison)
     title = f"What makes objects hard{only(comparison, groups)}"
-    figure = new_figure(14, 4.4, title)
+    figure = new_figure(14.0, 4.4, title)
     panels = figure.subplots(1, len(trends))
     for trend, axes in zip(trends, panels, strict=True):
         lines = comparison.lines(trend.kind)
@@ -83,15 +83,15 @@ def trends_of(comparison: "Comparison") -> list[Trend]:
     sizes[0] -= 1e-9  # bins are open below
     found = [
         Trend("pictures", metric, "objects", counts, "objects in the picture (number)"),
-        Trend("objects", "best_iou", "share", sizes, "size of the object (% of the picture's pixels)", 100),
+        Trend("objects", "best_iou", "share", sizes, "size of the object (% of the picture's pixels)", 100.0),
     ]
     if objects["visible"].notna().any():
         seen = Trend(
-            "objects", "best_iou", "visible", np.linspace(-0.01, 1, 6), "share of the object that is visible (%)", 100
+            "objects", "best_iou", "visible", np.linspace(-0.01, 1, 6), "share of the object that is visible (%)", 100.0
         )
     else:
         words = "outline that touches another object (%)"
-        seen = Trend("objects", "best_iou", "touching", np.array(TOUCHING), words, 100)
+        seen = Trend("objects", "best_iou", "touching", np.array(TOUCHING), words, 100.0)
     return [*found, seen]
 
 
