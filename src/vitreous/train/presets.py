@@ -167,6 +167,19 @@ STILLS = {"steps": 50_000, "batch_size": 32, "lr": 2e-4, "clip": 1.0, "frames": 
 CLIPS = {"steps": 50_000, "batch_size": 8, "lr": 5e-5, "clip": 0.05}
 SMOOTHSA = ZHAO | {"method": "smoothsa", "preheat": 100.0, "detach": 0.1}
 RANDSFQ = ZHAO | {"method": "randsfq"}
+DIAS = PAPERS | {
+    "method": "dias",
+    "slot_dim": 256,
+    "iterations": 3,
+    "start": "gaussian",
+    "distill": 1.0,
+    "decoder": "random",
+    "decoder_layers": 4,
+    "decoder_heads": 4,
+    "warm_up": 0.05,
+}
+DIAS_RELEASE = {"same": 0.0, "double_softmax": True}  # what the numbers of its README were made with
+DIAS_CLIPS = {"later": 2, "hand_on": "transformer"}
 SLOTFORMER = PAPERS | {
     "method": "slotformer",
     "slot_dim": 128,
@@ -359,6 +372,24 @@ PRESETS = {
         'the same, in its form "r", which draws the first slots; the paper\'s rows start from true boxes',
         RANDSFQ | CLIPS | {"slots": 11, "frames": 6, "window": 6},
     ),
+    "dias/coco": Preset(
+        "Zhao et al. 2025 (arXiv:2507.23755) and its code; DINOv2 ViT-S/14 with registers at 224 (16x16), no norm; how "
+        "near slots are one is chosen by us",
+        DIAS | STILLS | {"slots": 7, "steps": 100_000},
+    ),
+    "dias/voc": Preset("the same", DIAS | STILLS | {"slots": 6}),
+    "dias/clevrtex": Preset("the same", DIAS | STILLS | {"slots": 11}),
+    "dias/coco_release": Preset(
+        "its code alone: all slots are kept, and the distillation has a second softmax",
+        DIAS | DIAS_RELEASE | STILLS | {"slots": 7, "steps": 100_000},
+    ),
+    "dias/voc_release": Preset("the same", DIAS | DIAS_RELEASE | STILLS | {"slots": 6}),
+    "dias/clevrtex_release": Preset("the same", DIAS | DIAS_RELEASE | STILLS | {"slots": 11}),
+    "dias/ytvis": Preset(
+        "no settings of DIAS for clips are public; as those it is compared with in RandSF.Q (arXiv:2508.01345)",
+        DIAS | DIAS_CLIPS | CLIPS | {"slots": 7, "frames": 5},
+    ),
+    "dias/movi_d": Preset("the same, as RandSF.Q on MOVi-D", DIAS | DIAS_CLIPS | CLIPS | {"slots": 21, "frames": 6}),
     "slotformer/obj3d": Preset(
         "Wu et al. 2023 (arXiv:2210.05861) and its code: slots of its first stage, all else of its second; from pixels",
         SLOTFORMER | {"slots": 6, "rollout_dim": 128, "epochs": 200.0},
