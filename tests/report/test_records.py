@@ -1,5 +1,6 @@
 import pytest
 import torch
+from sklearn.metrics import adjusted_rand_score
 
 from vitreous.report.measure import METRICS, of_objects
 from vitreous.report.records import Picture, measure
@@ -20,6 +21,35 @@ def test_objects_by_hand():
     ]
     (none,) = of_objects(TRUE[None], torch.zeros_like(TRUE)[None])
     assert none == []
+
+
+def test_ari_of_an_object_by_hand():
+    pred = torch.tensor([[0, 0, 0, 0], [0, 1, 2, 2], [0, 1, 2, 2], [0, 0, 0, 0]])
+    one, two = of_objects(pred[None], TRUE[None])[0]
+    for found, segment, name in ((one, 1, 1), (two, 2, 2)):
+        expected = adjusted_rand_score((name == TRUE).flatten(), (pred == segment).flatten())
+        assert found["object_ari"] == pytest.approx(expected)
+    perfect, _ = of_objects(TRUE[None], TRUE[None])[0]
+    assert perfect["object_ari"] == 1
+    nothing, _ = of_objects(torch.zeros_like(TRUE)[None], TRUE[None])[0]
+    assert nothing["object_ari"] == 0  # one segment for all is luck
+
+
+def test_ari_of_an_object_leaves_out_what_does_not_score():
+    true = TRUE.clone()
+    true[0] = -1
+    one, _ = of_objects(TRUE[None], true[None])[0]
+    assert one["object_ari"] == 1
+
+
+def test_touching_by_hand():
+    one, two = of_objects(TRUE[None], TRUE[None])[0]
+    assert one["touching"] == 2 / 8  # of eight edges two meet object 2
+    assert two["touching"] == 2 / 4  # of six edges two are the picture's own end
+    alone = TRUE.clamp(max=1)
+    assert of_objects(alone[None], alone[None])[0][0]["touching"] == 0
+    full = torch.ones_like(TRUE)
+    assert of_objects(full[None], full[None])[0][0]["touching"] == 0  # no outline at all
 
 
 def test_sizes_are_shares_of_the_picture():
@@ -61,3 +91,33 @@ def test_a_clip_is_one_image_and_its_frames_are_three():
     assert records.clips["key"].tolist() == ["a", "a"]
     assert records.clips["video_fg_ari"][0] < 0.5
     assert records.clips["keeps_object"][0] == 0
+
+
+def test_what_the_table_tells_of_an_object():
+    table = [{"id": 1, "material": "metal", "visible_share": [1.0, 0.5]}, {"id": 2, "shape": "cube", "frame": 0}]
+    table += [{"id": 2, "shape": "cube", "frame": 1, "colour": "red"}]
+    frames = [picture("a", i) for i in range(3)]
+    things = measure(frames, lambda key: table).objects
+    ours = things[things["row"] == "ours"]
+    assert ours["frame"].tolist() == [0, 0, 1, 1, 2, 2]
+    first, second = ours[ours["id"] == 1], ours[ours["id"] == 2]
+    assert first["visible"].tolist()[:2] == [1, 0.5]
+    assert first["visible"].isna().tolist() == [False, False, True]  # the table ends before the clip
+    assert second["colour"].fillna("").tolist() == ["", "red", ""]
+    assert second["shape"].tolist() == ["cube"] * 3
+
+
+def test_digests_tell_lists_and_truths_apart():
+    def digests(*pictures, table=TABLE):
+        seen = measure(pictures, lambda key: table).seen
+        assert seen.sizes == {"4x4"}
+        return seen.digests()
+
+    same, again = digests(picture("a"), picture("b")), digests(picture("a", pred=TRUE * 0), picture("b"))
+    assert same == again  # what a run finds has no part in it
+    other = digests(picture("a"), picture("c"))
+    assert other["list"] != same["list"]
+    assert other["truth"] == same["truth"]
+    assert digests(picture("a"), picture("b", true=TRUE.clamp(max=1)))["truth"] != same["truth"]
+    metal = [row | {"material": "metal"} for row in TABLE]
+    assert digests(picture("a"), picture("b"), table=metal)["truth"] != same["truth"]

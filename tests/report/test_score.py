@@ -8,6 +8,7 @@ from vitreous.errors import FeatureMismatch, RunError, StoreError
 from vitreous.features.store import FeatureStore
 from vitreous.report.contact import result_sheet
 from vitreous.report.score import print_details, print_table, score
+from vitreous.report.scored import read_scored
 from vitreous.train.fit import fit
 from vitreous.train.module import Training
 
@@ -71,6 +72,37 @@ def test_clips_are_scored_as_one_image_beside_their_frames(run, blobs_store):
     ends = saved["by"]["frame_of_clip"]
     assert [ends[end]["ceiling of the grid"]["mbo"]["count"] for end in ("first", "last")] == [4, 4]
     assert "video_fg_ari" in print_details(run.folder)
+
+
+def test_what_comparing_needs_is_kept(run, blobs_store):
+    store = blobs_store(clips=4, frames=3, seed=3)
+    table = score(run, store)
+    saved = json.loads((run.folder / "scores.json").read_text())
+    assert saved["conventions"]["resolution"] == ["32x32"]
+    assert saved["conventions"]["refine"] is None
+    assert len(saved["data"]["list"]) == len(saved["data"]["truth"]) == 64
+    found = read_scored(run.folder)
+    assert found.row == next(iter(table)) == "dinosaur (4 slots)"
+    assert found.rows == list(table)
+    own = found.pictures[found.pictures["row"] == found.row]
+    assert own["mbo"].tolist() == pytest.approx(list(table[found.row]["mbo"].values), abs=1e-6)
+    assert found.objects.groupby(["key", "frame", "row"]).size().unique().tolist() == [3]
+    assert set(found.objects["material"]) == {"rubber"}
+    assert len(found.clips) == 4 * len(table)
+    assert found.slots[["key", "frame"]].equals(own[["key", "frame"]].reset_index(drop=True))
+    assert found.slots["active_slots"].between(1, 4).all()
+
+
+def test_other_masks_of_the_same_pictures_compare(run, blobs_store):
+    """What was scored does not depend on rows, refinement or the order of batches."""
+    kept = []
+    for options in ({"baselines": False}, {"refine": True}):
+        score(run, blobs_store(clips=6, seed=1), **options)
+        kept.append(read_scored(run.folder))
+    assert kept[0].data == kept[1].data
+    assert kept[0].conventions | {"refine": None} == kept[1].conventions | {"refine": None}
+    assert kept[1].conventions["refine"].startswith("guided filter")
+    assert read_scored(run.folder, refined=True).row == "dinosaur (4 slots), refined"
 
 
 def test_nothing_to_score_is_named(run, blobs_store):

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from vitreous.report.tables import parts, print_table, table
+from vitreous.report.tables import named, parts, print_cells, print_table, table
 from vitreous.types import Score
 
 RECORDS = pd.DataFrame(
@@ -37,3 +37,13 @@ def test_what_is_not_known_is_not_printed():
     text = print_table({"one": {"mbo": Score((), 0.5, 0.5, 0.5)}, "none": {"mbo": Score((), nan, nan, nan)}})
     assert text.splitlines()[1].split() == ["one", "0.500"]
     assert text.splitlines()[2].split() == ["none", "-"]
+
+
+def test_cells_of_text_line_up():
+    text = print_cells({"one": {"mbo": "best", "a long one": "-"}, "two": {"mbo": "-0.012 ±.100 p=.345"}}, "")
+    lines = text.splitlines()
+    assert len({line.index(word) + len(word) for line, word in zip(lines, ("mbo", "best", "p=.345"), strict=True)}) == 1
+
+
+def test_metrics_as_people_write_them():
+    assert [named(name) for name in ("fg_ari", "miou", "keeps_object")] == ["FG-ARI", "mIoU", "keeps object"]
