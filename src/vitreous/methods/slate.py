@@ -36,6 +36,7 @@ class SLATEConfig:
     192 wide of 4 layers and 4 heads; the temperature falls in 30,000 steps.
 
     look            what slots look at: frozen features, or the words
+    start           warm, of features only; gaussian
     words           what is told: a word for 4x4 pixels, or a code for each patch of the features
     codes           different words
     code_dim        width of codes of features

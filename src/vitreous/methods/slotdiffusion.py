@@ -41,6 +41,7 @@ class SlotDiffusionConfig:
     """The authors' numbers: slots 192 wide (256 on COCO), 3 iterations, latents of 3 channels and a quarter of the
     picture's side, 4096 codes; a U-Net of 128, 256, 384 and 512 channels with 2 blocks each, 32 channels per head.
 
+    start        warm; learned: the same for every picture
     latents      what is made noisy and painted: those of pictures, or codes of features (4 channels in VQ-VFM-OCL)
     latent_dim   their channels
     codes        of the auto-encoder
