@@ -15,12 +15,14 @@ MAY_IMPORT = {
     "render": {"data"},
     "features": {"data", "backbones"},
     "methods": {"blocks"},  # no data, no Lightning: a paper is just a module
+    "regress": {"blocks", "features", "metrics"},  # table to ensemble in one folder, without Lightning; see ON_STORES
     "runs": {"methods"},
     "train": {"features", "methods", "runs", "metrics"},
-    "predict": {"data", "backbones", "blocks", "features", "runs"},  # blocks: which slots are one
+    "predict": {"data", "backbones", "blocks", "features", "regress", "runs"},  # blocks: which slots are one
     "report": {"backbones", "data", "features", "metrics", "predict", "runs"},
     "sweep": {"data", "backbones", "features", "methods", "metrics", "train", "runs", "report"},
 }  # cli/ may import anything, inside its functions
+ON_STORES = {"pictures", "ensemble", "learn", "run", "fit", "scores", "answers", "report", "estimator"}  # of regress/
 TRAINER = {"lightning", "pytorch_lightning"}
 
 
@@ -51,6 +53,13 @@ def test_imports_point_one_way(path):
         return
     assert place in MAY_IMPORT, f"{place} is not in the table of layers"
     assert used - BASE - {place} <= MAY_IMPORT[place]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "regress").glob("*.py")), ids=lambda p: p.name)
+def test_a_head_is_just_a_module(path):
+    if path.stem not in ON_STORES:
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("vitreous.")}
+        assert used - BASE <= {"regress", "blocks", "metrics"}
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))

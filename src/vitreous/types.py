@@ -147,6 +147,19 @@ class Segmentation:
 
 
 @dataclass(frozen=True)
+class ValueMap:
+    """What each patch of a picture gives to its numbers. Made by regression heads; read by pages and viewers.
+
+    values   in units of the numbers, on the grid of all tiles; the mean of each map is the picture's number
+    targets  names of the numbers
+    """
+
+    key: str
+    values: Float[np.ndarray, "k h w"]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Score:
     """One metric over a set of images: never a mean alone.
 

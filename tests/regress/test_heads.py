@@ -14,7 +14,7 @@ NAMES = ["seed 0 fold 0 a", "seed 0 fold 0 b", "seed 0 fold 1 a", "seed 0 fold 1
 
 
 def made(kind="patch", names=NAMES, out=1, dim=6, **config):
-    return heads_class(kind)(HeadConfig(**({"width": 8} | config)), dim, names, out)
+    return heads_class(kind)(HeadConfig(**({"width": 8} | config)), dim, names, out).draw()
 
 
 def patches(seed=0, b=3, n=5, d=6):
@@ -81,12 +81,27 @@ def test_what_patches_give_adds_up_to_the_number(kind):
 @pytest.mark.parametrize("depth", [1, 3])
 def test_a_head_is_the_same_whoever_stands_beside_it(kind, depth):
     x = patches()
-    all_four = made(kind, depth=depth, dropout=0.4)
-    alone = made(kind, [NAMES[2]], depth=depth, dropout=0.4)
+    all_four = made(kind, depth=depth, dropout=0.4, positive="none")
+    alone = made(kind, [NAMES[2]], depth=depth, dropout=0.4, positive="none")
     for seed in (None, 7):  # as used, and while learning
-        assert_close(all_four(x, slice(2, 3), seed).numbers, alone(x, seed=seed).numbers)
-        assert_close(all_four(x, seed=seed).numbers[:, 2:3], alone(x, seed=seed).numbers)
+        assert_close(all_four.part(2, 3)(x, seed).numbers, alone(x, seed).numbers)
+        assert_close(all_four(x, seed).numbers[:, 2:3], alone(x, seed).numbers)
     assert not torch.equal(all_four(x).numbers[:, 0], all_four(x).numbers[:, 1])
+
+
+def test_a_part_learns_for_the_whole():
+    whole = made()
+    for weight in whole.parameters():
+        weight.grad = torch.zeros_like(weight)
+    whole.part(1, 2)(patches()).numbers.sum().backward()
+    grad = whole.weights[0].grad
+    assert grad is not None
+    assert grad[1].abs().sum() > 0
+    assert grad[[0, 2, 3]].abs().sum() == 0
+    part, before = whole.part(0, 4), whole(patches()).numbers
+    torch.optim.SGD(whole.parameters(), 0.1).step()
+    assert_close(part(patches()).numbers, whole(patches()).numbers, atol=0, rtol=0)
+    assert not torch.equal(before, part(patches()).numbers)
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -101,7 +116,7 @@ def test_votes_begin_where_they_are_told_to(kind):
 
 def test_dropout_leaves_out_its_share_and_keeps_the_mean():
     heads = made(width=2000, dropout=0.25)
-    y = heads.dropped(torch.ones(20, 4, 2000), slice(None), 3)
+    y = heads.dropped(torch.ones(20, 4, 2000), 3)
     assert (y == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
     assert y.mean().item() == pytest.approx(1, abs=0.02)
     assert not torch.equal(y[:, 0], y[:, 1])

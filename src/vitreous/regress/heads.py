@@ -62,7 +62,7 @@ class Votes:
 
 
 class Heads(nn.Module):
-    """What every kind of head owes: forward on any stretch of its heads.
+    """What every kind of head owes.
 
     names  of the heads; each decides the random start of its own
     out    numbers per head: all targets of a joint head, else one
@@ -73,11 +73,9 @@ class Heads(nn.Module):
     def __init__(self, config: HeadConfig, dim: int, names: Sequence[str], out: int = 1) -> None:
         super().__init__()
         self.config, self.dim, self.names, self.out = config, dim, list(names), out
-        sides = [dim, *[config.width] * self.hidden, out]
-        self.weights = nn.ParameterList(
-            self.drawn(f"weight {i}", (a, b), a) for i, (a, b) in enumerate(pairwise(sides))
-        )
-        self.biases = nn.ParameterList(self.drawn(f"bias {i}", (b,), a) for i, (a, b) in enumerate(pairwise(sides)))
+        sides = list(pairwise([dim, *[config.width] * self.hidden, out]))
+        self.weights = nn.ParameterList(torch.zeros(len(names), a, b) for a, b in sides)
+        self.biases = nn.ParameterList(torch.zeros(len(names), b) for _, b in sides)
 
     @property
     def hidden(self) -> int:
@@ -86,13 +84,16 @@ class Heads(nn.Module):
     def __len__(self) -> int:
         return len(self.names)
 
-    def drawn(self, what: str, shape: tuple[int, ...], inputs: int) -> nn.Parameter:
-        """Uniform in +- 1 / root of the inputs, as nn.Linear starts; head by head, each by its own name."""
-        found = torch.empty(len(self), *shape)
-        for name, own in zip(self.names, found, strict=True):
-            draw = torch.Generator().manual_seed(crc32(f"{name} {what}".encode()))
-            own.uniform_(-1 / sqrt(inputs), 1 / sqrt(inputs), generator=draw)
-        return nn.Parameter(found)
+    @torch.no_grad()
+    def draw(self) -> "Heads":
+        """The random start, uniform in +- 1 / root of the inputs as nn.Linear has it; each head by its own name."""
+        inputs = [weight.shape[1] for weight in self.weights]
+        bounds = {f"weights.{i}": n for i, n in enumerate(inputs)} | {f"biases.{i}": n for i, n in enumerate(inputs)}
+        for what, parameter in self.named_parameters():
+            bound = 1 / sqrt(bounds.get(what, self.dim))
+            for name, own in zip(self.names, parameter, strict=True):
+                own.uniform_(-bound, bound, generator=torch.Generator().manual_seed(crc32(f"{name} {what}".encode())))
+        return self
 
     def start_at(self, numbers: Float[Tensor, "m o"]) -> None:
         """Last biases such that votes begin around these: where all votes begin below 0, ReLU lets nothing learn."""
@@ -101,32 +102,40 @@ class Heads(nn.Module):
                 numbers = numbers.clamp(min=1e-3).expm1().log()
             self.biases[-1].copy_(numbers)
 
-    def forward(self, x: Float[Tensor, "b n d"], heads: slice = slice(None), seed: int | None = None) -> Votes:
-        """Answers of some heads. `seed` draws what dropout leaves out; None while nothing is learned."""
+    def part(self, start: int, stop: int) -> "Heads":
+        """Some of the heads, on the same memory: what either learns, the other has learned. So are gradients, where
+        there are any by now.
+        """
+        one = type(self)(self.config, self.dim, self.names[start:stop], self.out)
+        for own, whole in zip(one.parameters(), self.parameters(), strict=True):
+            own.data = whole.data[start:stop]
+            own.grad = None if whole.grad is None else whole.grad[start:stop]
+        return one
+
+    def forward(self, x: Float[Tensor, "b n d"], seed: int | None = None) -> Votes:
+        """Answers; `seed` draws what dropout leaves out, None while nothing is learned."""
         raise NotImplementedError
 
-    def layers(self, x: Float[Tensor, "r d"], heads: slice, seed: int | None) -> Float[Tensor, "r m o"]:
+    def layers(self, x: Float[Tensor, "r d"], seed: int | None) -> Float[Tensor, "r m o"]:
         """The network on rows that all heads share."""
         # einsum makes one matrix product of this, over all heads
-        y = torch.einsum("rd,mdw->rmw", x, self.weights[0][heads]) + self.biases[0][heads]
-        return self.further(y, heads, seed)
+        return self.further(torch.einsum("rd,mdw->rmw", x, self.weights[0]) + self.biases[0], seed)
 
-    def further(self, y: Float[Tensor, "r m w"], heads: slice, seed: int | None) -> Float[Tensor, "r m o"]:
+    def further(self, y: Float[Tensor, "r m w"], seed: int | None) -> Float[Tensor, "r m o"]:
         """What comes after the first layer."""
         for i in range(1, len(self.weights)):
             y = leaky_relu(y, self.config.slope)
             if self.config.dropout and seed is not None:
-                y = self.dropped(y, heads, seed + i)
-            y = torch.einsum("rmw,mwo->rmo", y, self.weights[i][heads]) + self.biases[i][heads]
+                y = self.dropped(y, seed + i)
+            y = torch.einsum("rmw,mwo->rmo", y, self.weights[i]) + self.biases[i]
         return y
 
-    def dropped(self, y: Float[Tensor, "r m w"], heads: slice, seed: int) -> Float[Tensor, "r m w"]:
+    def dropped(self, y: Float[Tensor, "r m w"], seed: int) -> Float[Tensor, "r m w"]:
         """Head by head, so that a head's draws do not depend on its neighbours."""
         keep = torch.empty(y.shape[1], y.shape[0], y.shape[2])
-        for name, own in zip(self.names[heads], keep, strict=True):
-            own.bernoulli_(
-                1 - self.config.dropout, generator=torch.Generator().manual_seed(seed ^ crc32(name.encode()))
-            )
+        for name, own in zip(self.names, keep, strict=True):
+            draw = torch.Generator().manual_seed(seed ^ crc32(name.encode()))
+            own.bernoulli_(1 - self.config.dropout, generator=draw)
         return y * keep.transpose(0, 1).to(y) / (1 - self.config.dropout)
 
     def kept_positive(self, votes: Tensor) -> Tensor:
@@ -136,8 +145,8 @@ class Heads(nn.Module):
 class PatchHeads(Heads):
     """Every patch by itself, and the mean of the votes."""
 
-    def forward(self, x: Float[Tensor, "b n d"], heads: slice = slice(None), seed: int | None = None) -> Votes:
-        each = self.kept_positive(self.layers(x.flatten(0, 1), heads, seed)).unflatten(0, x.shape[:2])
+    def forward(self, x: Float[Tensor, "b n d"], seed: int | None = None) -> Votes:
+        each = self.kept_positive(self.layers(x.flatten(0, 1), seed)).unflatten(0, x.shape[:2])
         return Votes(each.mean(1), each)
 
 
@@ -152,8 +161,8 @@ class LinearHeads(PatchHeads):
 class PooledHeads(Heads):
     """The mean of all patches, then the network: nothing says which patch gave what."""
 
-    def forward(self, x: Float[Tensor, "b n d"], heads: slice = slice(None), seed: int | None = None) -> Votes:
-        return Votes(self.kept_positive(self.layers(x.mean(1), heads, seed)), None)
+    def forward(self, x: Float[Tensor, "b n d"], seed: int | None = None) -> Votes:
+        return Votes(self.kept_positive(self.layers(x.mean(1), seed)), None)
 
 
 class ClassTokenHeads(PooledHeads):
@@ -168,11 +177,11 @@ class AttentionHeads(Heads):
 
     def __init__(self, config: HeadConfig, dim: int, names: Sequence[str], out: int = 1) -> None:
         super().__init__(config, dim, names, out)
-        self.query = self.drawn("query", (dim,), dim)
+        self.query = nn.Parameter(torch.zeros(len(names), dim))
 
-    def forward(self, x: Float[Tensor, "b n d"], heads: slice = slice(None), seed: int | None = None) -> Votes:
-        weight = (torch.einsum("bnd,md->bnm", x, self.query[heads]) / sqrt(self.dim)).softmax(1)
+    def forward(self, x: Float[Tensor, "b n d"], seed: int | None = None) -> Votes:
+        weight = (torch.einsum("bnd,md->bnm", x, self.query) / sqrt(self.dim)).softmax(1)
         seen = torch.einsum("bnm,bnd->bmd", weight, x)
-        y = torch.einsum("bmd,mdw->bmw", seen, self.weights[0][heads]) + self.biases[0][heads]
-        numbers = self.kept_positive(self.further(y, heads, seed))
+        y = torch.einsum("bmd,mdw->bmw", seen, self.weights[0]) + self.biases[0]
+        numbers = self.kept_positive(self.further(y, seed))
         return Votes(numbers, numbers[:, None] * weight[..., None] * x.shape[1])
