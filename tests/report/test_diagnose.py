@@ -217,6 +217,7 @@ def test_a_low_loss_of_something_else_is_told_from_a_training_that_was_too_short
     log.write_text("step,rebuild,lr,loss\n0,0.9,1e-4,0.9\n1,0.8,1e-4,0.8\n")
     (short,) = diagnose(run, stills).findings
     assert "--steps 200" in short.next
+    assert "due to where slots start" in short.says  # the masks of this one are right
     log.write_text("step,rebuild,lr,loss\n0,0.9,1e-4,0.9\n1,0.006,1e-4,0.006\n")
     (leak,) = diagnose(run, stills).findings
     assert "the training's loss was 0.006" in leak.says
