@@ -5,7 +5,16 @@ from typing import Any
 
 from vitreous.runs import Recipe
 
-FIRST = ("method", "backbone", "grid", "slots", "mask_temperature", "temperature", "standardise")  # of a label
+FIRST = (
+    "method",
+    "backbone",
+    "grid",
+    "slots",
+    "mask_temperature",
+    "temperature",
+    "standardise",
+    "batch_size",
+)  # of a label
 SPEAK = ("method", "backbone", "grid", "trained on")  # their values say what they are
 LABEL = 4  # settings in a label that somebody can read
 
