@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn.functional import one_hot
 
+from vitreous.cli.main import main
+from vitreous.errors import RunError, StoreError
 from vitreous.features.extract import extract
 from vitreous.methods.base import Method
 from vitreous.report.diagnose import diagnose, print_diagnosis, read_diagnosis, save_diagnosis
@@ -258,3 +260,28 @@ def test_no_hook_stays_behind(planted, stills):
     run = planted(None, stills)
     diagnose(run, stills)
     assert not any(module._forward_hooks for module in run.method.modules())
+
+
+def test_an_empty_store_and_a_run_that_diverged_are_named(planted, squares):
+    store = squares(clips=3)
+    run = planted(None, store)
+    with torch.no_grad():
+        run.method.group.forward = lambda x, masks: Found(masks @ x, masks * torch.nan)
+    with pytest.raises(RunError, match="not finite: its training has diverged"):
+        diagnose(run, store)
+    store.row = store.row[:0]  # as where an extraction has only begun
+    with pytest.raises(StoreError, match="is empty: there is nothing to look at"):
+        diagnose(run, store)
+
+
+def test_the_command_looks_at_the_store_that_was_scored(planted, stills, monkeypatch, capsys):
+    run = planted("objects merged", stills)
+    assert main(["diagnose", str(run.folder)]) == 1
+    monkeypatch.setattr(Run, "load", lambda folder: run)
+    assert main(["diagnose", str(run.folder)]) == 1
+    assert "was never scored" in capsys.readouterr().err
+    (run.folder / "scores.json").write_text(json.dumps({"data": {"store": str(stills.path)}}))
+    assert main(["diagnose", str(run.folder)]) == 0
+    assert "OBJECTS MERGED" in capsys.readouterr().out
+    assert main(["diagnose", str(run.folder), str(stills.path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["findings"][0]["name"] == "objects merged"

@@ -137,6 +137,8 @@ def test_runs_that_were_not_scored_alike_are_refused(runs, blobs_store, tmp_path
 def test_an_unknown_metric_is_named(runs):
     with pytest.raises(RunError, match='"fgari".*Did you mean "fg_ari"'):
         worst(read_scored(runs[0]), metric="fgari")
+    with pytest.raises(RunError, match="no picture to show"):
+        worst(read_scored(runs[0]), count=0)
 
 
 def test_a_store_that_holds_other_pictures_is_refused(runs, blobs_store, monkeypatch):

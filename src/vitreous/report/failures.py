@@ -94,6 +94,8 @@ def scores(run: Scored, metric: str) -> pd.Series:
 
 def chosen(ordered: pd.Series, count: int) -> pd.MultiIndex:
     """The first of each clip, in order."""
+    if ordered.empty or count < 1:
+        raise RunError("There is no picture to show: none was asked for, or the metric is defined on none.")
     clips = ordered.index.get_level_values("key")
     index = ordered.index[~clips.duplicated()][:count]
     assert isinstance(index, pd.MultiIndex)

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from vitreous.errors import RunError, StoreError
 from vitreous.features.store import FeatureStore
 from vitreous.metrics.ari import adjusted_rand_index
 from vitreous.metrics.diagnostics import active_slots, entropy, mean_fill, pattern_fill, top_share
@@ -148,12 +149,18 @@ def against(true: Int[Tensor, "y x"], masks: Float[Tensor, "k h w"]) -> dict[str
 
 def observe(run: Run, store: FeatureStore, pictures: int = 200) -> Evidence:
     """Measure about so many pictures, in pieces spread over the store, in its first view."""
+    if not len(store):
+        raise StoreError(f"{store.path} is empty: there is nothing to look at.")
     read, freed, kept = reader(run, store), store.standardiser("position"), set(pieces(store, pictures))
     observer, taken = Observer(int(run.recipe.config.get("slots", 0))), []
     for rows, out in segment_store(run, store, wanted=kept):
         here = [i for i, row in enumerate(rows.reshape(-1).tolist()) if row in kept]
         if not here:
             continue
+        if not out.masks.isfinite().all():
+            raise RunError(
+                f"{run.folder} answers masks that are not finite: its training has diverged. Train it again."
+            )
         flat = rows.reshape(-1)[here]
         seen = read(rows).features.flatten(0, 1)
         frames = [store.frame(row) for row in flat]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float16, Int
 from torch import Tensor
 
-from vitreous.errors import RunError
+from vitreous.errors import RunError, StoreError
 from vitreous.features.store import FeatureStore
 from vitreous.metrics.contingency import contingency
 from vitreous.metrics.information import mutual_information, purity
@@ -61,6 +61,8 @@ def slot_space(
 
 def collect(run: Run, store: FeatureStore, most: int = 3000) -> SlotSpace:
     """Slots and what they show."""
+    if not len(store):
+        raise StoreError(f"{store.path} is empty: there are no slots to look at.")
     rows = np.flatnonzero(store.view == 0)
     count = max(2, most // max(1, int(run.recipe.config.get("slots", 1))))
     wanted = set(rows[spread(len(rows), count)].tolist())
