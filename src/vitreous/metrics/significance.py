@@ -55,11 +55,11 @@ def paired(
     difference = sides[0].mean(1) - sides[1].mean(1)
     found = bca(difference, count, draws, seed)
     own = [seed_noise(side, count) for side in sides]
-    if own[0] is None or own[1] is None:
+    known = [given or mine for given, mine in zip(noise, own, strict=True)]
+    if own[0] is None or own[1] is None or known[0] is None or known[1] is None:
         p = flipped(difference, found, seed=seed) if len(count) else float("nan")
         return Difference(found.mean, found.low, found.high, p, "signs flipped, over pictures")
-    known = [given or mine for given, mine in zip(noise, own, strict=True)]
-    variance, freedom = of_difference(known, [side.shape for side in sides])
+    variance, freedom = of_difference([known[0], known[1]], [side.shape for side in sides])
     wide = widened(found, variance, freedom)
     return Difference(
         wide.mean, wide.low, wide.high, chance_of_zero(found, variance, freedom), "t, over pictures and seeds"
@@ -187,10 +187,10 @@ def compared(
     theirs = np.add.reduceat(second[:, :, None] * values, start, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean, shares = zip(*(part(t, c) for t, c in ((total - theirs, size - count), (theirs, count))), strict=True)
-        variances = [(share**2).sum(1) for share in shares]
-        freedom = [(c > 0).sum(1)[:, None] - 1.0 for c in (size - count, count)]
-        satterthwaite = sum(variances) ** 2 / sum(v**2 / f for v, f in zip(variances, freedom, strict=True))
-    return Compared(mean[0] - mean[1], np.sqrt(((shares[0] - shares[1]) ** 2).sum(1)), satterthwaite)
+        first, second = ((share**2).sum(1) for share in shares)
+        groups = [(c > 0).sum(1)[:, None] for c in (size - count, count)]
+        freedom = (first + second) ** 2 / (first**2 / (groups[0] - 1) + second**2 / (groups[1] - 1))
+    return Compared(mean[0] - mean[1], np.sqrt(((shares[0] - shares[1]) ** 2).sum(1)), freedom)
 
 
 def part(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from vitreous.report.frames import dicts, rows
 from vitreous.report.tables import Table, named, print_cells, print_table
 from vitreous.types import Score
 
@@ -22,8 +23,7 @@ def as_text(comparison: "Comparison") -> str:
     blocks = [print_table(scores(comparison), title)]
     if len(comparison.tests):
         against = f"difference to {comparison.baseline or 'the best'} ±95 %, p (Holm)"
-        rows = differences(comparison)
-        blocks.append(f"{against}\n{print_cells(rows, '')}")
+        blocks.append(f"{against}\n{print_cells(differences(comparison), '')}")
     if comparison.left_out:
         blocks.append(notes(comparison)[-1])
     return "\n\n".join(blocks)
@@ -36,7 +36,7 @@ def seeds(comparison: "Comparison") -> int:
 def scores(comparison: "Comparison") -> Table:
     """The table by label and metric; labels tell of seeds where there are any."""
     table: Table = {}
-    for row in comparison.table.to_dict("records"):
+    for row in dicts(comparison.table):
         label = f"{row['label']} ({row['seeds']} seeds)" if row["seeds"] > 1 else row["label"]
         table.setdefault(label, {})[row["metric"]] = Score((), row["mean"], row["low"], row["high"])
     return {label: {m: row.get(m, UNKNOWN) for m in comparison.metrics} for label, row in table.items()}
@@ -46,11 +46,11 @@ UNKNOWN = Score((), *[float("nan")] * 3)
 
 
 def differences(comparison: "Comparison") -> dict[str, dict[str, str]]:
-    rows: dict[str, dict[str, str]] = {group.label: {} for group in comparison.groups}
-    for row in comparison.tests.to_dict("records"):
-        rows[row["label"]][row["metric"]] = f"{difference(row)} {p_value(row['holm'])}"
-        rows[row["against"]].setdefault(row["metric"], "baseline" if comparison.baseline else "best")
-    return {label: {m: row.get(m, "-") for m in comparison.metrics} for label, row in rows.items()}
+    found: dict[str, dict[str, str]] = {group.label: {} for group in comparison.groups}
+    for row in dicts(comparison.tests):
+        found[row["label"]][row["metric"]] = f"{difference(row)} {p_value(row['holm'])}"
+        found[row["against"]].setdefault(row["metric"], "baseline" if comparison.baseline else "best")
+    return {label: {m: row.get(m, "-") for m in comparison.metrics} for label, row in found.items()}
 
 
 def difference(row: dict[str, Any]) -> str:
@@ -76,7 +76,7 @@ def leaders(comparison: "Comparison") -> dict[str, set[str]]:
     """
     found: dict[str, set[str]] = {metric: set() for metric in comparison.metrics}
     if comparison.baseline is None:
-        for row in comparison.tests.to_dict("records"):
+        for row in dicts(comparison.tests):
             found[row["metric"]] |= {row["against"]} | ({row["label"]} if not row["holm"] <= SURE else set())
     return found
 
@@ -92,13 +92,13 @@ def interval(row: dict[str, Any], digits: int = 3) -> str:
 def cells(comparison: "Comparison") -> Iterator[tuple[str, str, int, list[tuple[str, bool]]]]:
     """By row: label, kind, seeds, and per metric what is shown and whether in bold."""
     bold = leaders(comparison)
-    for (kind, label), lines in comparison.table.groupby(["kind", "label"], sort=False):
-        rows = {row["metric"]: row for row in lines.to_dict("records")}
+    for kind, label in dict.fromkeys(zip(comparison.table["kind"], comparison.table["label"], strict=True)):
+        found = {row["metric"]: row for row in dicts(rows(comparison.table, kind=kind, label=label))}
         shown = [
-            (interval(rows[m]), kind == "run" and label in bold[m]) if m in rows else ("", False)
+            (interval(found[m]), kind == "run" and label in bold[m]) if m in found else ("", False)
             for m in comparison.metrics
         ]
-        yield str(label), str(kind), int(lines["seeds"].iloc[0]), shown
+        yield label, kind, next(iter(found.values()))["seeds"], shown
 
 
 def notes(comparison: "Comparison") -> list[str]:
@@ -121,7 +121,7 @@ def notes(comparison: "Comparison") -> list[str]:
         )
         if comparison.baseline is None:
             said.append(f"Bold: the best, and what no test tells from it at {100 * SURE:.0f} %.")
-    if any(row["kind"] == "reference" for row in comparison.table.to_dict("records")):
+    if len(rows(comparison.table, kind="reference")):
         said.append("Rows without seeds learn nothing.")
     if comparison.left_out:
         names = ", ".join(path.name for path in comparison.left_out[:3])
@@ -133,14 +133,14 @@ def notes(comparison: "Comparison") -> list[str]:
 def as_markdown(comparison: "Comparison") -> str:
     """Table, differences and materials, each with what it says."""
     head = ["", "seeds", *map(named, comparison.metrics)]
-    rows = [
+    lines = [
         [label, str(count) if kind == "run" else "", *(f"**{text}**" if bold else text for text, bold in shown)]
         for label, kind, count, shown in cells(comparison)
     ]
-    blocks = [pipes(head, rows), "\n".join(notes(comparison))]
+    blocks = [pipes(head, lines), "\n".join(notes(comparison))]
     if len(comparison.tests):
         blocks += ["## Differences", pipes(*test_rows(comparison.tests))]
-    objects = comparison.materials[comparison.materials["unit"] == "object"]
+    objects = rows(comparison.materials, unit="object")
     if len(objects):
         blocks += ["## Objects by material", pipes(*material_rows(objects)), MATERIALS]
     return "\n\n".join(blocks) + "\n"
@@ -155,14 +155,14 @@ MATERIALS = (
 def test_rows(tests: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     rows = [
         [r["label"], r["against"], named(r["metric"]), signed(r), number(r["p"]), number(r["holm"]), r["test"]]
-        for r in tests.to_dict("records")
+        for r in dicts(tests)
     ]
     return ["", "against", "metric", "difference", "p", "p (Holm)", "test"], rows
 
 
 def material_rows(lines: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     rows = []
-    for r in lines.to_dict("records"):
+    for r in dicts(lines):
         sides = [f"{r[f'mean_{side}']:.3f} ({r[f'count_{side}']})" for side in ("first", "second")]
         p = [number(r[name]) for name in ("welch", "permutation", "holm")]
         rows.append([r["label"], named(r["metric"]), f"{r['first']} - {r['second']}", *sides, signed(r), *p])

@@ -8,6 +8,7 @@ import pandas as pd
 
 from vitreous.metrics.seeds import SeedNoise
 from vitreous.metrics.significance import holm, paired
+from vitreous.report.frames import known, numbers, rows
 from vitreous.report.grouping import Group
 from vitreous.report.means import seed_noises, side_by_side, values
 
@@ -30,19 +31,19 @@ def difference_table(
         for label, group in by_label.items():
             if against is not None and label != against:
                 lines.append(difference(group, by_label[against], metric, noise))
-    table = pd.DataFrame(lines, columns=[name for name in COLUMNS if name != "holm"])
+    table = pd.DataFrame(lines, columns=COLUMNS)
     family = None if baseline else comb(len(groups), 2) * len(metrics)
-    table["holm"] = holm(table["p"].to_numpy(np.float64), family)
-    return table[COLUMNS]
+    table["holm"] = holm(numbers(table, "p"), family)
+    return table
 
 
 def best(means: pd.DataFrame, metric: str) -> str | None:
     """Label of the group with the best mean; None where it is defined for none."""
-    rows = means[(means["metric"] == metric) & (means["kind"] == "run")].dropna(subset=["mean"])
-    if rows.empty:
+    found = known(rows(means, metric=metric, kind="run"), "mean")
+    if found.empty:
         return None
-    rank = rows["mean"] if metric in LOW_IS_BETTER else -rows["mean"]
-    return str(rows.loc[rank.idxmin(), "label"])
+    values = numbers(found, "mean")
+    return str(found["label"].iloc[values.argmin() if metric in LOW_IS_BETTER else values.argmax()])
 
 
 def difference(group: Group, other: Group, metric: str, noise: Mapping[str, SeedNoise]) -> dict[str, object]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vitreous.metrics.significance import holm, unpaired
+from vitreous.report.frames import known, numbers
 from vitreous.report.grouping import Group
 from vitreous.report.means import together
 from vitreous.report.measure import METRICS
@@ -32,8 +33,9 @@ def material_table(groups: Sequence[Group], metrics: Sequence[str]) -> pd.DataFr
     lines = [*unit_lines(groups, "object", OBJECT, "material", OF_OBJECTS)]
     lines += unit_lines(groups, "scene", SCENE, "scene", of_scenes)
     table = pd.DataFrame(lines, columns=COLUMNS)
-    for _, some in table.groupby("unit"):
-        table.loc[some.index, "holm"] = holm(some["permutation"].to_numpy(np.float64))
+    for unit in ("object", "scene"):
+        here = (table["unit"] == unit).to_numpy()
+        table.loc[here, "holm"] = holm(numbers(table, "permutation")[here])
     return table
 
 
@@ -42,13 +44,13 @@ def unit_lines(
 ) -> Iterator[dict[str, object]]:
     """All groups at once: they were scored on the same things, so labels are drawn once for all."""
     kind = "objects" if unit == "object" else "pictures"
-    lines = together(groups, kind).dropna(subset=[column])
+    lines = known(together(groups, kind), column)
     if lines.empty or not metrics:
         return
-    wide = lines.groupby([*place, column, "label"], sort=False)[list(metrics)].mean().unstack("label")  # over seeds
+    wide = lines.pivot_table(list(metrics), [*place, column], "label", sort=False, observed=True)  # means over seeds
     kinds = wide.index.get_level_values(column)
     for first, second in combinations(sorted(set(kinds), key=lambda name: (name == "mixed", name)), 2):
-        some = wide[(kinds == first) | (kinds == second)]
+        some = wide.loc[(kinds == first) | (kinds == second)]
         is_second = some.index.get_level_values(column) == second
         keys = some.index.get_level_values("key").to_numpy()
         x = some.to_numpy(np.float64)

@@ -9,6 +9,7 @@ from jaxtyping import Float
 
 from vitreous.metrics.bootstrap import clustered
 from vitreous.metrics.seeds import SeedNoise, over_seeds, pooled, seed_noise
+from vitreous.report.frames import indexed, rows
 from vitreous.report.grouping import Group
 from vitreous.report.measure import CLIP_METRICS, METRICS
 from vitreous.report.records import PLACE
@@ -22,10 +23,10 @@ def values(run: Scored, metric: str, row: str | None = None) -> pd.Series:
     """A metric of a row (default: the run's own masks), by picture, or by clip for metrics of clips."""
     row = row or run.row
     if metric in METRICS:
-        return run.pictures[run.pictures["row"] == row].set_index(PLACE)[metric]
+        return indexed(rows(run.pictures, row=row), PLACE, metric)
     if metric in CLIP_METRICS:
-        return run.clips[run.clips["row"] == row].set_index(["key", "view"])[metric]
-    return run.slots.set_index(PLACE)[metric]
+        return indexed(rows(run.clips, row=row), ["key", "view"], metric)
+    return indexed(run.slots, PLACE, metric)
 
 
 def side_by_side(found: Sequence[pd.Series]) -> tuple[Float[np.ndarray, "n s"], np.ndarray]:
@@ -87,10 +88,10 @@ def references(groups: Sequence[Group]) -> Iterator[tuple[str, str, Scored]]:
     """
     runs = [run for group in groups for run in group.runs]
     refined = runs[0].row.endswith(REFINED)
-    rows = dict.fromkeys(row for run in runs for row in run.rows if not row.startswith(run.rows[0]))
-    for row in rows:
+    every = dict.fromkeys(row for run in runs for row in run.rows if not row.startswith(run.rows[0]))
+    for row in every:
         sibling = row.removesuffix(REFINED) if row.endswith(REFINED) else row + REFINED
-        if row.endswith(REFINED) != refined and sibling in rows:
+        if row.endswith(REFINED) != refined and sibling in every:
             continue
         have: dict[str, Scored] = {}
         for run in runs:
@@ -112,6 +113,6 @@ def together(groups: Sequence[Group], kind: str) -> pd.DataFrame:
     for group in groups:
         for run in group.runs:
             lines: pd.DataFrame = getattr(run, kind)
-            own = lines[lines["row"] == run.row].drop(columns="row") if "row" in lines else lines
+            own = rows(lines, row=run.row).drop(columns="row") if "row" in lines else lines
             found.append(own.assign(label=group.label, name=run.name, seed=run.seed))
     return pd.concat(found, ignore_index=True)

@@ -20,6 +20,7 @@ from vitreous.report.figures.style import (
     score_label,
     setting_label,
 )
+from vitreous.report.frames import dicts, numbers, rows
 from vitreous.report.grouping import Group
 from vitreous.report.means import values
 from vitreous.report.settings import label, telling
@@ -36,7 +37,7 @@ def against_settings(comparison: "Comparison") -> dict[str, Callable[["Compariso
     wanted = [
         name
         for name in comparison.settings
-        if len(numbers(comparison, name)) > 1 and (name in told or alone(comparison, name))
+        if len(values_of(comparison, name)) > 1 and (name in told or alone(comparison, name))
     ]
     return {f"against_{name}": lambda comparison, name=name: against(comparison, name) for name in wanted}
 
@@ -46,7 +47,7 @@ def alone(comparison: "Comparison", setting: str) -> bool:
     return max(map(len, lines_of(comparison, setting)[0].values())) > 1
 
 
-def numbers(comparison: "Comparison", name: str) -> list[float]:
+def values_of(comparison: "Comparison", name: str) -> list[float]:
     """Values of a setting, rising; none where any is no number."""
     values = {group.settings[name] for group in comparison.groups if name in group.settings}
     if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
@@ -63,7 +64,7 @@ def against(comparison: "Comparison", setting: str) -> Drawing:
     if not alone(comparison, setting):
         raise NotDrawn(f"no two settings differ in {setting} alone")
     lines, left_out = lines_of(comparison, setting)
-    metrics, ticks = comparison.metrics[:MOST_PANELS], numbers(comparison, setting)
+    metrics, ticks = comparison.metrics[:MOST_PANELS], values_of(comparison, setting)
     title = f"Scores against {setting_label(setting)}"
     figure = new_figure(3.4 * len(metrics) + 0.4, 3.8, title)
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
@@ -92,7 +93,7 @@ def lines_of(comparison: "Comparison", setting: str) -> tuple[dict[str, list[Gro
             parts[repr([group.settings.get(name) for name in others])].append(group)
     kept = list(parts.values())
     if len(kept) > MOST_LINES:
-        in_words = [name for name in others if not numbers(comparison, name)]
+        in_words = [name for name in others if not values_of(comparison, name)]
         best: dict[str, list[Group]] = {}
         for groups in sorted(kept, key=lambda groups: -best_of(comparison, groups)):
             best.setdefault(repr([groups[0].settings.get(name) for name in in_words]), groups)
@@ -106,9 +107,8 @@ def lines_of(comparison: "Comparison", setting: str) -> tuple[dict[str, list[Gro
 
 
 def best_of(comparison: "Comparison", groups: list[Group]) -> float:
-    rows = comparison.table
-    rows = rows[(rows["metric"] == comparison.metrics[0]) & rows["label"].isin([g.label for g in groups])]
-    return float(rows["mean"].max())
+    found = rows(comparison.table, metric=comparison.metrics[0], kind="run")
+    return max(numbers(rows(found, label=group.label), "mean")[0] for group in groups)
 
 
 def draw_line(
@@ -116,10 +116,10 @@ def draw_line(
 ) -> None:
     """Means joined, their band, and a dot per seed."""
     x = [float(group.settings[setting]) for group in groups]
-    rows = comparison.table[(comparison.table["metric"] == metric) & (comparison.table["kind"] == "run")]
-    rows, style = rows.set_index("label").loc[[group.label for group in groups]], look_of_line(i)
-    axes.plot(x, rows["mean"], label=name, markersize=5, **style)
-    low, high = rows["low"].to_numpy(), rows["high"].to_numpy()
+    found, style = rows(comparison.table, metric=metric, kind="run").set_index("label"), look_of_line(i)
+    found = found.loc[[group.label for group in groups]]
+    axes.plot(x, numbers(found, "mean"), label=name, markersize=5, **style)
+    low, high = numbers(found, "low"), numbers(found, "high")
     axes.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
     if len(x) == 1:  # a band of no width is not seen
         axes.vlines(x, low, high, color=style["color"], alpha=0.4)
@@ -131,8 +131,7 @@ def draw_line(
 
 def draw_references(axes: Axes, comparison: "Comparison", metric: str) -> None:
     """What learns nothing, as thin grey lines with their names."""
-    rows = comparison.table
-    for row in rows[(rows["kind"] == "reference") & (rows["metric"] == metric)].to_dict("records"):
+    for row in dicts(rows(comparison.table, kind="reference", metric=metric)):
         if np.isfinite(row["mean"]):
             axes.axhline(row["mean"], color=GREY, linewidth=0.8, linestyle=":", zorder=1)
             name = row["label"].partition(" (")[0].partition(",")[0]

@@ -84,8 +84,9 @@ class Looks:
     @cached_property
     def chosen(self) -> list[Chosen]:
         metric = self.comparison.metrics[0]
-        values = self.comparison.values(metric)[[source.scored.name for source in self.sources]]
-        return choose(values, SCENES, metric in LOW_IS_BETTER)
+        values = self.comparison.values(metric)
+        seen = values.loc[:, [source.scored.name for source in self.sources]]
+        return choose(seen, SCENES, metric in LOW_IS_BETTER)
 
     @cached_property
     def scenes(self) -> list[Scene]:

@@ -143,10 +143,10 @@ def painted(scene: Scene, name: str, t: int) -> np.ndarray:
 def score_of(comparison: "Comparison", metric: str, name: str, scene: Scene) -> str:
     """FG-ARI 0.85: of this picture, or, of a metric of clips, of its clip."""
     values = comparison.values(metric)[name]
-    some = values[values.index.get_level_values("key") == scene.key]
-    if "frame" in some.index.names:
-        some = some[some.index.get_level_values("frame") == scene.frames[0].index]
-    return f"{named(metric)} {some.iloc[0]:.2f}" if len(some) else ""
+    here = values.index.get_level_values("key") == scene.key
+    if "frame" in values.index.names:
+        here &= values.index.get_level_values("frame") == scene.frames[0].index
+    return f"{named(metric)} {values.to_numpy()[here][0]:.2f}" if here.any() else ""
 
 
 def steps_of(look: Look) -> list:

@@ -10,6 +10,7 @@ from vitreous.metrics.bootstrap import interval
 from vitreous.report.comparison_text import number, plus
 from vitreous.report.figures.shown import only, shown
 from vitreous.report.figures.style import GREY, MATERIALS, Drawing, NotDrawn, new_figure, plain, score_label
+from vitreous.report.frames import dicts, keys, known, numbers, rows
 
 if TYPE_CHECKING:
     from vitreous.report.compare import Comparison
@@ -26,16 +27,15 @@ def materials(comparison: "Comparison") -> Drawing:
     groups = shown(comparison)
     title = f"Material against material: 5 to 95 %, quartiles, mean with 95 % interval{only(comparison, groups)}"
     panels = [("object", "best_iou", "material"), ("object", "object_ari", "material")]
-    panels += [("scene", metric, "scene") for metric in table[table["unit"] == "scene"]["metric"].unique()[:1]]
+    panels += [("scene", metric, "scene") for metric in rows(table, unit="scene")["metric"].head(1)]
     figure = new_figure(5.0 * len(panels), 1.3 + 1.15 * len(groups), title)
     kinds: list[str] = []
     for (unit, metric, column), axes in zip(panels, figure.subplots(1, len(panels), sharey=True), strict=True):
         lines = comparison.lines("objects" if unit == "object" else "pictures")
         kinds = sorted(lines[column].dropna().unique(), key=lambda kind: (kind == "mixed", kind))
-        about = table[(table["unit"] == unit) & (table["metric"] == metric)]
         for i, group in enumerate(groups):
-            spread(axes, lines[lines["label"] == group.label], metric, column, kinds, i)
-            in_figures(axes, about[about["label"] == group.label], i)
+            spread(axes, rows(lines, label=group.label), metric, column, kinds, i)
+            in_figures(axes, rows(table, unit=unit, metric=metric, label=group.label), i)
         axes.set(xlabel=score_label(metric), title=TITLES[unit], ylim=(len(groups) - 0.3, -0.45))
         axes.set_yticks(range(len(groups)), [group.label for group in groups])
         plain(axes, "x")
@@ -51,23 +51,23 @@ def materials(comparison: "Comparison") -> Drawing:
 def spread(axes: Axes, lines: pd.DataFrame, metric: str, column: str, kinds: list[str], row: int) -> None:
     """A line from 5 to 95 %, a bar between the quartiles, a tick at the median, the mean with its interval."""
     for j, kind in enumerate(kinds):
-        some = lines[lines[column] == kind].dropna(subset=[metric])
+        some = known(rows(lines, **{column: kind}), metric)
         if some.empty:
             continue
         place, colour = row + (j - (len(kinds) - 1) / 2) * HEIGHT / len(kinds), MATERIALS.get(kind, GREY)
-        values = some[metric].to_numpy(np.float64)
+        values = numbers(some, metric)
         least, low, middle, high, most = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
         axes.hlines(place, least, most, color=colour, linewidth=1)
         axes.hlines(place, low, high, color=colour, linewidth=7, alpha=0.3)
         axes.plot([middle], [place], "|", color=colour, markersize=9)
-        mean = interval(values, groups=some["key"].to_numpy())
+        mean = interval(values, groups=keys(some))
         error = [[mean.mean - mean.low], [mean.high - mean.mean]]
         axes.errorbar([mean.mean], [place], xerr=error, fmt="o", color=colour, markersize=4, capsize=3, zorder=4)
 
 
 def in_figures(axes: Axes, tests: pd.DataFrame, row: int) -> None:
     """Difference, interval and p of the first pair (metal and rubber), below the bars."""
-    for r in tests.head(1).to_dict("records"):
+    for r in dicts(tests)[:1]:
         p = f"p {number(r['permutation'])} (Welch {number(r['welch'])})"
         text = f"{said(r)} [{plus(r['low'])}, {plus(r['high'])}], {p}"
         axes.annotate(text, (0.01, row + 0.45), xycoords=("axes fraction", "data"), fontsize=7.5, va="center")
@@ -78,5 +78,5 @@ def said(row: dict) -> str:
 
 
 def in_words(table: pd.DataFrame, most: int = 4) -> str:
-    rows = table[(table["unit"] == "object") & (table["metric"] == "best_iou")].head(most).to_dict("records")
-    return "; ".join(f"{r['label']}, IoU {said(r)}, p {number(r['permutation'])}" for r in rows) + "."
+    found = dicts(rows(table, unit="object", metric="best_iou"))[:most]
+    return "; ".join(f"{r['label']}, IoU {said(r)}, p {number(r['permutation'])}" for r in found) + "."

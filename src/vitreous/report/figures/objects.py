@@ -20,6 +20,7 @@ from vitreous.report.figures.style import (
     plain,
     score_label,
 )
+from vitreous.report.frames import keys, known, numbers, rows
 from vitreous.report.grouping import Group
 from vitreous.report.measure import METRICS
 
@@ -58,10 +59,10 @@ def difficulty(comparison: "Comparison") -> Drawing:
     for trend, axes in zip(trends, panels, strict=True):
         lines = comparison.lines(trend.kind)
         for i, group in enumerate(groups):
-            draw_trend(axes, trend, lines[lines["label"] == group.label], group.label, i)
+            draw_trend(axes, trend, rows(lines, label=group.label), group.label, i)
         if run := next((run for run in comparison.runs if CEILING in run.rows), None):
             best = run.pictures if trend.kind == "pictures" else run.objects
-            draw_trend(axes, trend, best[best["row"] == CEILING], CEILING, None)
+            draw_trend(axes, trend, rows(best, row=CEILING), CEILING, None)
         axes.set(xlabel=trend.words, ylabel=score_label(trend.metric))
         plain(axes)
     panels[1].set_xscale("log")
@@ -78,14 +79,14 @@ def difficulty(comparison: "Comparison") -> Drawing:
 def trends_of(comparison: "Comparison") -> list[Trend]:
     pictures, objects = comparison.lines("pictures"), comparison.lines("objects")
     metric = next((metric for metric in comparison.metrics if metric in METRICS), "fg_ari")
-    most = int(pictures["objects"].max())
-    counts, sizes = np.arange(-0.5, most + 1), np.unique(np.quantile(objects["share"], np.linspace(0, 1, BINS + 1)))
+    counts = np.arange(-0.5, numbers(pictures, "objects").max() + 1)
+    sizes = np.unique(np.quantile(numbers(objects, "share"), np.linspace(0, 1, BINS + 1)))
     sizes[0] -= 1e-9  # bins are open below
     found = [
         Trend("pictures", metric, "objects", counts, "objects in the picture (number)"),
         Trend("objects", "best_iou", "share", sizes, "size of the object (% of the picture's pixels)", 100.0),
     ]
-    if objects["visible"].notna().any():
+    if len(known(objects, "visible")):
         seen = Trend(
             "objects", "best_iou", "visible", np.linspace(-0.01, 1, 6), "share of the object that is visible (%)", 100.0
         )
@@ -97,12 +98,13 @@ def trends_of(comparison: "Comparison") -> list[Trend]:
 
 def draw_trend(axes: Axes, trend: Trend, lines: pd.DataFrame, name: str, i: int | None) -> None:
     """Mean by bin, at the bin's own mean, with a band; of the ceiling (i None) a dashed line without."""
-    lines = lines.dropna(subset=[trend.metric, trend.column])
-    places, means = [], []
-    for _, some in lines.groupby(pd.cut(lines[trend.column], trend.edges), observed=True):
-        if some["key"].nunique() >= FEWEST:
-            places.append(trend.factor * float(some[trend.column].mean()))
-            means.append(interval(some[trend.metric].to_numpy(np.float64), groups=some["key"].to_numpy()))
+    lines = known(lines, trend.metric, trend.column)
+    bins, places, means = np.digitize(numbers(lines, trend.column), trend.edges, right=True), [], []
+    for one in np.unique(bins):
+        some = lines.loc[bins == one]
+        if len(np.unique(keys(some))) >= FEWEST:
+            places.append(trend.factor * numbers(some, trend.column).mean())
+            means.append(interval(numbers(some, trend.metric), groups=keys(some)))
     values = [mean.mean for mean in means]
     if i is None:
         axes.plot(places, values, "--", color=GREY, linewidth=1, label=name)
@@ -118,20 +120,21 @@ def active_slots(comparison: "Comparison") -> Drawing:
     groups = shown(comparison)
     title = f"Slots in use{only(comparison, groups)}"
     slots, first = comparison.lines("slots"), comparison.lines("pictures")
-    true = first[first["name"] == groups[0].runs[0].name]["objects"] + 1
-    most = int(max(slots["active_slots"].max(), true.max(), *(slots_of(group) for group in groups)))
+    true = numbers(rows(first, name=groups[0].runs[0].name), "objects") + 1
+    used = numbers(slots, "active_slots")
+    most = int(max(used.max(), true.max(), *(slots_of(group) for group in groups)))
     figure = new_figure(7.5, 1.5 + 1.0 * len(groups), title)
     panels = figure.subplots(len(groups), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     edges, said = np.arange(0.5, most + 1), []
     for group, axes in zip(groups, panels, strict=True):
-        mine = slots[slots["label"] == group.label]
-        values = mine["active_slots"].to_numpy(np.float64)
+        mine = rows(slots, label=group.label)
+        values = numbers(mine, "active_slots")
         of_all = np.full(len(values), 100 / len(values))
         axes.hist(values, edges, weights=of_all, color=COLOURS[0], alpha=0.75, label="slots in use")
         of_true = np.full(len(true), 100 / len(true))
         axes.hist(true, edges, weights=of_true, histtype="step", color="black", label="objects and background")
         axes.axvline(slots_of(group), color=COLOURS[3], linestyle="--", linewidth=1.4, label="slots there are (K)")
-        mean = interval(values, groups=mine["key"].to_numpy())
+        mean = interval(values, groups=keys(mine))
         said.append(f"{group.label}: {mean.mean:.1f} [{mean.low:.1f}, {mean.high:.1f}]")
         axes.set_title(said[-1], fontsize=9, loc="left")
         plain(axes)

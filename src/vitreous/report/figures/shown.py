@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from vitreous.report.differences import LOW_IS_BETTER
+from vitreous.report.frames import rows
 from vitreous.report.grouping import Group
 
 if TYPE_CHECKING:
@@ -14,8 +15,8 @@ def shown(comparison: "Comparison", most: int = 7) -> list[Group]:
     if len(comparison.groups) <= most:
         return list(comparison.groups)
     metric = comparison.metrics[0]
-    rows = comparison.table[(comparison.table["kind"] == "run") & (comparison.table["metric"] == metric)]
-    best = set(rows.sort_values("mean", ascending=metric in LOW_IS_BETTER)["label"].head(most))
+    found = rows(comparison.table, kind="run", metric=metric).sort_values("mean", ascending=metric in LOW_IS_BETTER)
+    best = set(found["label"].head(most))
     return [group for group in comparison.groups if group.label in best]
 
 

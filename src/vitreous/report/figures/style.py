@@ -48,8 +48,8 @@ class Drawing:
 
 def new_figure(width: float, height: float, title: str) -> Figure:
     """In inches; the title to the left, as a headline."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)  # pyright: ignore[reportOptionalMemberAccess]
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.06)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     return figure
 
