@@ -66,7 +66,9 @@ def test_another_sweep_in_the_folder_is_refused_with_the_difference(whole, pair,
         Sweep(*pair, whole[0], plan_of(slots=[3, 4, 65], seed=[42]))
     with pytest.raises(RunError, match="(?s)holds another sweep.*fixed.steps: 6 there, 7 here"):
         Sweep(*pair, whole[0], plan_of({"steps": 7}, **AXES))
-    with pytest.raises(RunError, match='(?s)holds another sweep.*data.train: "blobs0 12 1" there, "blobs1'):
+    with pytest.raises(
+        RunError, match='(?s)holds another sweep.*data.train: "blobs0 12 1: coloured.* there, "blobs1 6 1: '
+    ):
         Sweep(pair[1], pair[0], whole[0], plan_of(**AXES))
 
 

@@ -17,7 +17,9 @@ PLAN = Plan({"seed": [1, 2]}, {})
 
 def test_given_stores_are_checked_and_named(pair, tmp_path):
     stores = Stores(*pair, tmp_path)
-    assert stores.check(PLAN) == {"train": "blobs0 12 1", "test": "blobs1 6 1"}
+    told = stores.check(PLAN)
+    assert told["train"].startswith("blobs0 12 1: coloured_patches (8x8 patches of 8 numbers, fit crop")
+    assert told["test"].startswith("blobs1 6 1: coloured_patches (8x8 patches of 8 numbers, fit crop")
     assert stores.pair({"seed": 1}) == {"train": str(pair[0]), "test": str(pair[1])}
     assert list(tmp_path.iterdir()) == []
 

@@ -1,8 +1,9 @@
 import time
+from importlib.util import find_spec
 
 import pytest
 
-from vitreous.errors import RunError
+from vitreous.errors import MissingExtra, RunError
 from vitreous.sweep.plan import Plan, Range
 from vitreous.sweep.study import DEAD_SECONDS, Trials
 
@@ -141,6 +142,12 @@ def test_a_search_is_as_long_as_asked_and_a_trial_killed_at_birth_does_not_count
     assert [trials.take().place for _ in range(2)] == [0, 1]
     assert trials.take() is None
     assert study(SEARCH, count=3).take().place == 2  # a search can be made longer
+
+
+@pytest.mark.skipif(find_spec("oracledb") is not None, reason="the driver is here")
+def test_a_driver_that_is_not_installed_is_named(tmp_path):
+    with pytest.raises(MissingExtra, match="oracle://me@host/db needs oracledb:  pip install oracledb"):
+        Trials(GRID, "test", "oracle://me:secret@host/db", tmp_path)
 
 
 def test_a_storage_that_cannot_be_opened_is_named_without_its_password(tmp_path):

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from vitreous.errors import RunError
+from vitreous.extras import need
 from vitreous.sweep.live import View
 from vitreous.sweep.plan import (
     OF_STORES,
@@ -62,6 +63,7 @@ class Sweep:
     ) -> None:
         if jobs < 1:
             raise RunError(f"jobs must be at least 1, not {jobs}.")
+        need("optuna", "sweep", "vitreous sweep")  # before anything is written
         check_names(plan)
         self.plan, self.jobs = plan, jobs
         self.out = out / "debug" if plan.debug else out
@@ -101,8 +103,7 @@ class Sweep:
             workers.end(now=False)
         finally:
             workers.end(now=True)
-            for trial in busy.values():
-                self.study.release(trial)
+            self.study.requeue()
             trials = self.table()
         return trials
 

@@ -39,7 +39,7 @@ class Stores:
         self.failed: dict[tuple[str, ...], str] = {}
 
     def check(self, plan: Plan) -> dict[str, str]:
-        """Refuse data that no trial could use; returns the fingerprints of what is trained on and tested on."""
+        """Refuse data that no trial could use; returns what is trained on and tested on, told by its fingerprint."""
         known = [*METRICS, *CLIP_METRICS, *DIAGNOSTICS, "mean_fill"]
         if plan.objective not in known:
             raise RunError(f'No metric "{plan.objective}" in scores.json.{did_you_mean(plan.objective, known)}')
@@ -55,9 +55,10 @@ class Stores:
             raise RunError(f"{self.paths['test']} holds no ids: there is no truth to score against.")
         if plan.objective in CLIP_METRICS and max(lengths(test), default=0) < 2:
             raise RunError(f"{plan.objective} is of clips, and {self.paths['test']} holds single pictures.")
-        if isinstance(data["train"], FeatureStore) and isinstance(test, FeatureStore):
-            check_alike(data["train"], test)
-        return prints
+        stores = {name: one for name, one in data.items() if isinstance(one, FeatureStore)}
+        if stores:
+            check_alike(stores["train"], stores["test"])
+        return prints | {name: f"{prints[name]}: {store.meta.describe()}" for name, store in stores.items()}
 
     def check_choices(self, plan: Plan) -> None:
         """Backbones that are here, grids and views that can be; none of them where features are there already."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vitreous.errors import RunError
+from vitreous.errors import MissingExtra, RunError
 from vitreous.extras import need
 from vitreous.sweep.plan import Plan, Range, Settings, Value
 
@@ -66,6 +66,11 @@ class Trials:
         try:
             return self.optuna.storages.RDBStorage(url, engine_kwargs=arguments)
         except Exception as error:  # of SQLAlchemy, of the driver, of a driver that is not there
+            driver = error.__cause__
+            if isinstance(driver, ModuleNotFoundError):
+                raise MissingExtra(
+                    f"The storage {hidden(url)} needs {driver.name}:  pip install {driver.name}"
+                ) from None
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise RunError(
                 f"The storage {hidden(url)} cannot be opened: {reason}\n"
@@ -164,10 +169,6 @@ class Trials:
     def failed(self, trial: Trial, reason: str, seconds: float = 0.0) -> None:
         self.storage.set_trial_user_attr(trial.id, "result", {"reason": reason, "seconds": seconds})
         self.storage.set_trial_state_values(trial.id, self.states.FAIL)
-
-    def release(self, trial: Trial) -> None:
-        """Give a running trial back, for the next call to go on with."""
-        self.storage.set_trial_state_values(trial.id, self.states.WAITING)
 
 
 def read(found: "FrozenTrial") -> Trial | None:
