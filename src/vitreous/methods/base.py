@@ -53,8 +53,9 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def wants_pictures(self, resolution: int, multiple: int = 1) -> tuple[int, int]:
-        """Ask for pictures `resolution` px on their shorter side, in the proportions of the grid; both sides are brought
-        to the nearest multiple of what the layers need.
+        """Ask for pictures `resolution` px on their shorter side, in the proportions of the grid.
+
+        Both sides are brought to the nearest multiple of what the layers need.
         """
         if resolution < multiple:
             raise RunError(f"A resolution of {resolution} px is too small: at least {multiple} px are needed.")
