@@ -21,9 +21,9 @@ def selective_scan(
 
         h_t = exp(step_t rate) h_{t-1} + step_t x_t write_t,    y_t = h_t · read_t,    h_0 = 0
 
-    step > 0 and rate < 0, so that the memory fades. All tokens at once: two stretches of the recurrence that follow each
-    other are one of the same form, so log2(n) doublings cover the sequence. Nothing is ever divided by a product of
-    decays, which underflows on long sequences.
+    step > 0 and rate < 0, so that the memory fades. All tokens at once: two stretches of the recurrence that follow
+    each other are one of the same form, so log2(n) doublings cover the sequence. Nothing is ever divided by a product
+    of decays, which underflows on long sequences.
     """
     keep = torch.exp(step[..., None] * rate)  # b n d s
     held = (step * x)[..., None] * write[:, :, None]
@@ -49,9 +49,7 @@ class StateSpace(nn.Module):
     kernel  tokens that the short convolution sees, the present one being the last
     """
 
-    def __init__(
-        self, dim: int, *, state: int = 16, widen: int = 2, kernel: int = 4, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, dim: int, *, state: int = 16, widen: int = 2, kernel: int = 4, dropout: float = 0.0) -> None:
         super().__init__()
         inside, rank = widen * dim, math.ceil(dim / 16)
         self.kernel, self.sizes = kernel, (rank, state, state)
@@ -82,7 +80,7 @@ class StateSpace(nn.Module):
 
 
 class GatedConvolution(nn.Module):
-    """Tokens gate themselves, then each gathers its neighbours: y + proj(conv(y ⊙ σ(gate(y)))) with y normalised inside.
+    """Tokens gate themselves, then each gathers its neighbours: x + proj(conv(y ⊙ σ(gate(y)))) with y = norm(x).
 
     "LocalMamba" in the notebooks of the CSIRO competition, where it holds no state space.
 

@@ -22,7 +22,7 @@ def attention(dim: int, heads: int, dropout: float) -> nn.MultiheadAttention:
 
 
 class AttentionBlock(nn.Module):
-    """Tokens look at each other, then think: x + f(norm(x)) twice. Unlike `transformers.EncoderBlock` it knows dropout."""
+    """Tokens look at each other, then think: x + f(norm(x)) twice. `transformers.EncoderBlock` knows no dropout."""
 
     def __init__(self, dim: int, heads: int, ratio: int = 2, dropout: float = 0.0) -> None:
         super().__init__()
@@ -54,9 +54,7 @@ class CrossScaleFusion(nn.Module):
             nn.ModuleList(attention(dim, heads, dropout) for _ in range(2)) for _ in range(layers)
         )
 
-    def forward(
-        self, small: Float[Tensor, "b n d"], big: Float[Tensor, "b m d"]
-    ) -> Float[Tensor, "b k d"]:
+    def forward(self, small: Float[Tensor, "b n d"], big: Float[Tensor, "b m d"]) -> Float[Tensor, "b k d"]:
         """Both first tokens, then the other n of `small` and m of `big`: k = 2 + n + m."""
         firsts = small.new_zeros(2, small.shape[2]) if self.first is None else self.first
         sets = [torch.cat([firsts[i].expand(len(x), 1, -1), x], 1) for i, x in enumerate((small, big))]

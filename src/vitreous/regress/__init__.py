@@ -6,6 +6,7 @@ folds.py leakage.py              who learns from which pictures, and whether tha
 table.py submission.py constraints.py   numbers in and out
 pictures.py fit.py apply.py run.py      on the features of a store, into a run folder
 estimator.py   the same for scikit-learn
+crosspvt.py stacked.py   a larger model on tiles of the picture, and how it stands where heads do
 """
 
 from importlib import import_module
@@ -23,11 +24,13 @@ HEADS = {
     "pooled": "vitreous.regress.heads:PooledHeads",
     "cls": "vitreous.regress.heads:ClassTokenHeads",
 }
+MODELS = {"crosspvt": "vitreous.regress.stacked:CrossPVTHeads"}  # larger ones, which stand where heads do
 
 
 def heads_class(kind: str) -> "type[Heads]":
     """The class behind a name."""
-    if kind not in HEADS:
-        raise RunError(f'No head "{kind}".{did_you_mean(kind, HEADS)}')
-    module, _, name = HEADS[kind].partition(":")
+    known = HEADS | MODELS
+    if kind not in known:
+        raise RunError(f'No head "{kind}".{did_you_mean(kind, known)}')
+    module, _, name = known[kind].partition(":")
     return getattr(import_module(module), name)

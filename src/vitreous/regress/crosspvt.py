@@ -1,10 +1,10 @@
 """CrossPVT-T2T-MambaDINO: two halves of a picture, each in small and in large tiles, make one number per part.
 
-Source    no paper: a notebook of the CSIRO biomass competition, "LB 0.66 | DINO V2 backbone + Mamba + Multi-ViT", and its
-          training script "v4 CrossPVT T2T Mamba"; public score 0.66.
-Built     all of it after the backbone, whose vector per tile comes from a store: token re-tokeniser, cross-scale fusion,
-          MobileViT -> PVT -> local and global "Mamba", gates between the halves, heads whose sums are the totals,
-          auxiliary and ranking losses. Any targets and sums, any width of features, any grids of tiles.
+Source    no paper: a notebook of the CSIRO biomass competition, "LB 0.66 | DINO V2 backbone + Mamba + Multi-ViT", and
+          its training script "v4 CrossPVT T2T Mamba"; public score 0.66.
+Built     all of it after the backbone, whose vector per tile comes from a store: token re-tokeniser, cross-scale
+          fusion, MobileViT -> PVT -> local and global "Mamba", gates between the halves, heads whose sums are the
+          totals, auxiliary and ranking losses. Any targets and sums, any width of features, any grids of tiles.
 Left out  training the backbone (a head sees features only); the two losses that totals be sums of parts: they are.
 Differs   unless `faithful`, what the release does to no effect or against itself is put right:
           attention  its smaller map has one place, so queries and keys learn nothing and a third of the tokens is not
@@ -268,9 +268,7 @@ def loss(
     return {"numbers": (answer.numbers - true).square().mean(0) @ weights} | others(model, answer, true, pairs)
 
 
-def others(
-    model: CrossPVT, answer: Answer, true: Float[Tensor, "b t"], pairs: Int[Tensor, "2 p"]
-) -> dict[str, Tensor]:
+def others(model: CrossPVT, answer: Answer, true: Float[Tensor, "b t"], pairs: Int[Tensor, "2 p"]) -> dict[str, Tensor]:
     """Losses beside that of the numbers.
 
     aside  of the auxiliary head, all targets alike

@@ -63,6 +63,7 @@ class Ensemble:
     def predict(self, pictures: Pictures, who: Bool[np.ndarray, "k n"] | None = None) -> Float[np.ndarray, "n v k t"]:
         """Every picture in every view by every member, in units of the targets; NaN where `who` does not ask for it."""
         check(self, pictures)
+        pictures = self.heads.arranged(pictures)
         shape = (len(pictures), len(pictures.views), len(self.members), len(self.targets))
         found = np.full(shape, np.nan, dtype=np.float32)
         members = [self.member(at) for at in range(len(self.members))]

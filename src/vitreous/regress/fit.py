@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from vitreous import __version__
-from vitreous.errors import FeatureMismatch
+from vitreous.errors import FeatureMismatch, RunError
 from vitreous.features.store import FeatureStore
 from vitreous.regress import heads_class
 from vitreous.regress.constraints import Sums, error_covariance
@@ -112,6 +112,7 @@ def fit(
     if sums:
         Sums.of(sums, table.targets)  # refused now, not after the training
     check_head(head, store)
+    head, training = whole(head, training, table.targets, sums)
     pictures = Pictures.of_store(store, table.pictures)
     members, trains = held_out_by(division.folds)
     recipe = Recipe(
@@ -166,14 +167,26 @@ def errors(numbers: Float[np.ndarray, "n v k t"], y: Float[np.ndarray, "n t"]) -
 
 def check_head(head: Head, store: FeatureStore) -> None:
     """The class token has a store of its own."""
-    heads_class(head.kind)
     is_token = store.meta.backbone.get("facet") == "cls"
-    if (head.kind == "cls") != is_token:
+    if not heads_class(head.kind).whole and (head.kind == "cls") != is_token:
         holds = "class tokens" if is_token else "patches"
         raise FeatureMismatch(
             f"{store.path} holds {holds}, which is not what a {head.kind} head looks at.\nName another --store, or "
             f"leave it out to have one made."
         )
+
+
+def whole(head: Head, training: Training, targets: Sequence[str], sums: Sequence[str]) -> tuple[Head, Training]:
+    """A larger model knows targets and sums, scales by itself, and is held to the squared error of the score."""
+    if not heads_class(head.kind).whole:
+        return head, training
+    if training.scaling not in ("none", "mean") or training.loss not in ("mse", "weighted_r2"):
+        raise RunError(
+            f"{head.kind} adds up its parts in the units of the targets, and learns by the squared error of the score: "
+            f"leave out --scaling {training.scaling} and --loss {training.loss}."
+        )
+    config = head.config.knowing(tuple(targets), tuple(sums))
+    return replace(head, config=config, joint=True), replace(training, scaling="none", loss="weighted_r2")
 
 
 def keep(learning: Learning, out: Path) -> None:

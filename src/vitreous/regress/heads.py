@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from zlib import crc32
 
 import torch
@@ -48,6 +48,10 @@ class HeadConfig:
         if not 0 <= self.dropout < 1:
             raise RunError(f"dropout must lie in [0, 1), not {self.dropout}.")
 
+    def knowing(self, targets: Sequence[str], sums: Sequence[str]) -> "HeadConfig":
+        """The same for some targets, of which some are sums of others; to small heads all are alike."""
+        return self
+
 
 @dataclass(frozen=True)
 class Votes:
@@ -66,9 +70,11 @@ class Heads(nn.Module):
 
     names  of the heads; each decides the random start of its own
     out    numbers per head: all targets of a joint head, else one
+    whole  a larger model: it answers for all targets, in their own units, and learns from a batch as a whole
     """
 
     Config: ClassVar[type[HeadConfig]] = HeadConfig
+    whole: ClassVar[bool] = False
 
     def __init__(self, config: HeadConfig, dim: int, names: Sequence[str], out: int = 1) -> None:
         super().__init__()
@@ -115,6 +121,16 @@ class Heads(nn.Module):
     def forward(self, x: Float[Tensor, "b n d"], seed: int | None = None) -> Votes:
         """Answers; `seed` draws what dropout leaves out, None while nothing is learned."""
         raise NotImplementedError
+
+    def beside(self, votes: Votes, true: Float[Tensor, "b o"], seed: int) -> Tensor | None:
+        """What else is to be small while learning, mean over pictures, in squared units of what is learned; the targets
+        together weigh as much. `seed` draws what it draws.
+        """
+        return None
+
+    def arranged(self, pictures: Any) -> Any:
+        """Pictures with tiles in the order that these heads want; StoreError where they are not what is needed."""
+        return pictures
 
     def layers(self, x: Float[Tensor, "r d"], seed: int | None) -> Float[Tensor, "r m o"]:
         """The network on rows that all heads share."""

@@ -104,7 +104,8 @@ class Learning:
         training: Training,
         weights: Float[np.ndarray, " t"] | None = None,
     ) -> None:
-        self.ensemble, self.pictures, self.y, self.trains, self.training = ensemble, pictures, y, trains, training
+        self.ensemble, self.y, self.trains, self.training = ensemble, y, trains, training
+        self.pictures: Pictures = ensemble.heads.arranged(pictures)
         self.weights = np.ones(y.shape[1]) / y.shape[1] if weights is None else weights
         self.true = torch.from_numpy(y).float()
         self.scaled = ensemble.scaling.scaled(self.true)
@@ -202,7 +203,7 @@ class Learning:
         A head that has no picture in the batch gets a gradient of zero.
         """
         self.sam.base.zero_grad(set_to_none=False)
-        some = max(1, CHUNK // x.shape[1])
+        some = len(x) if self.ensemble.heads.whole else max(1, CHUNK // x.shape[1])
         total = torch.zeros(())
         for at, member in enumerate(self.members):
             own = torch.from_numpy(np.flatnonzero(self.trains[at, which]))
@@ -220,15 +221,17 @@ class Learning:
         half = self.training.precision == "bfloat16"
         draw = (self.training.seed * 1_000_003 + self.state.step * 7_919 + start) * 16
         with torch.autocast("cpu", torch.bfloat16) if half else nullcontext():
-            votes = member(x[rows], draw).numbers
-        pred = votes.float().reshape(len(rows), -1)
+            votes = member(x[rows], draw)
+        pred = votes.numbers.float().reshape(len(rows), -1)
         places = torch.from_numpy(which)[rows]
         if self.training.loss == "weighted_r2":
             pred = self.ensemble.numbers(pred[:, None], slice(at, at + 1))[:, 0]
             true = self.true[places]
         else:
             true = self.scaled[places, at]
-        return (self.loss(pred, true) * self.factor[at]).sum()
+        beside = member.beside(votes, true, draw)
+        total = (self.loss(pred, true) * self.factor[at]).sum()
+        return total if beside is None else total + beside * len(rows) * self.factor[at].sum()
 
     def diagnose(self, which: Int[np.ndarray, " b"], x: Float[Tensor, "b n d"], loss: float) -> None:
         head = f"The loss is not finite at step {self.state.step} ({loss:.3g}).\n"

@@ -35,6 +35,7 @@ class CrossPVTHeads(Heads):
     """
 
     Config: ClassVar[type[HeadConfig]] = CrossPVTConfig
+    whole: ClassVar[bool] = True
     network: CrossPVT
 
     def __init__(self, config: HeadConfig, dim: int, names: Sequence[str], out: int = 1) -> None:
@@ -110,11 +111,11 @@ class CrossPVTHeads(Heads):
         place = {box: at for at, box in enumerate(pictures.tiles)}
         missing = [box for box in boxes if box not in place]
         if missing or len(pictures.tiles) > len(boxes):
+            (a, b), (c, d) = config.small_grid, config.big_grid
             raise StoreError(
                 f"{pictures.store.path} holds {len(pictures.tiles)} tiles per picture, and crosspvt looks at "
-                f"{len(boxes)}: both halves in {' and '.join(f'{r}x{c}' for r, c in (config.small_grid, config.big_grid))}."
-                f"\nMake a store of its own by leaving out --store, or extract these views:\n"
-                f"  {' '.join(tile_views(config, ['identity'])[:3])} ..."
+                f"{len(boxes)}: each half in {a}x{b} and in {c}x{d}.\nLeave out --store to have one made. Its views "
+                f"begin with  {' '.join(tile_views(config, ['identity'])[:2])} ..."
             )
         stored = np.array([place[box] for box in boxes])
         rows = [pictures.rows[:, at][:, stored[seen_at(config, view)]] for at, view in enumerate(pictures.views)]
