@@ -9,10 +9,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from vitreous.data.pictures import header, read_pages
+from vitreous.data.listing import ending, natural, walk
+from vitreous.data.pictures import ENDINGS, header, read_pages
 from vitreous.data.reading import Notes, Reading, Unreadable
 from vitreous.errors import DataError
 from vitreous.types import Frame
+
+
+def pictures_below(root: Path | str) -> list[str]:
+    """Names of all picture files below a folder, in natural order; DataError where there are none."""
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(f"There is no folder {root}.")
+
+    def refuse(error: Unreadable) -> None:
+        raise error
+
+    files = [f"{folder}/{name}".lstrip("/") for folder, names in walk(root, refuse).items() for name in names]
+    found = sorted((name for name in files if ending(name) in ENDINGS), key=natural)
+    if not found:
+        raise DataError(f"No picture in {root}: {len(files)} files of other kinds.")
+    return found
 
 
 class ListedPictures:

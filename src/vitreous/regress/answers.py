@@ -38,12 +38,14 @@ class Answers:
         return pd.DataFrame(found)
 
 
-def answer(run: RegressionRun, store: FeatureStore, keys: Sequence[str] | None = None) -> Answers:
-    """Every picture of a store, or those named, in all its views."""
+def answer(
+    run: RegressionRun, store: FeatureStore, keys: Sequence[str] | None = None, reconcile: str | None = None
+) -> Answers:
+    """Every picture of a store, or those named, in all its views. `reconcile` other than the run was trained with."""
     check_store(run, store)
     pictures = Pictures.of_store(store, keys)
     numbers = run.ensemble.predict(pictures)
-    return Answers(pictures.keys, run.ensemble.targets, run.settled(mean_over(numbers)), *spreads(numbers))
+    return Answers(pictures.keys, run.ensemble.targets, run.settled(mean_over(numbers), reconcile), *spreads(numbers))
 
 
 def check_store(run: RegressionRun, store: FeatureStore) -> None:

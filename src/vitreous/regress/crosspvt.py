@@ -220,7 +220,7 @@ class CrossPVT(nn.Module):
         sums, targets = self.config.sums, self.config.targets
         return int((Sums.of(sums, targets).basis > 0).sum(1).argmax()) if sums else None
 
-    def halves(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b 2 n d"]:
+    def halves(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b 2 m d"]:
         """A token per tile, the mean of its patches. Left half first; in each the small tiles, then the big ones."""
         tiles = SIDES * sum(self.config.tiles)
         if x.shape[1] % tiles:

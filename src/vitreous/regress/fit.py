@@ -4,21 +4,21 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from vitreous import __version__
 from vitreous.errors import FeatureMismatch, RunError
 from vitreous.features.store import FeatureStore
 from vitreous.regress import heads_class
 from vitreous.regress.constraints import Sums, error_covariance
+from vitreous.regress.division import Division
 from vitreous.regress.ensemble import Ensemble, mean_over
 from vitreous.regress.heads import HeadConfig
 from vitreous.regress.learn import Learning, State, Training, held_out_by
-from vitreous.regress.pictures import Pictures
+from vitreous.regress.pictures import Pictures, keys_in
 from vitreous.regress.run import (
     CHECKPOINT,
     WEIGHTS,
@@ -51,18 +51,6 @@ class Head:
 PATCHES, USUAL = Head(), Training()
 
 
-@dataclass(frozen=True)
-class Division:
-    """Folds, one division per seed, and how they came about in plain values for the recipe.
-
-    groups  of the pictures, for intervals and residuals; None where each stands for itself
-    """
-
-    folds: list[Int[np.ndarray, " n"]]
-    how: Mapping[str, Any]
-    groups: Sequence[str] | None = None
-
-
 def ensemble_for(
     pictures: Pictures,
     y: Float[np.ndarray, "n t"],
@@ -74,7 +62,7 @@ def ensemble_for(
     standardise: str,
 ) -> Ensemble:
     """Heads that begin at the mean of what they learn from."""
-    true = torch.from_numpy(y).float()
+    true = torch.tensor(y, dtype=torch.float32)
     unit = Scaling.of(scaling, true, torch.from_numpy(trains))
     ensemble = Ensemble.make(
         head.kind, head.config, pictures.dim, members, targets, unit, pictures.store.standardiser(standardise),
@@ -113,7 +101,7 @@ def fit(
         Sums.of(sums, table.targets)  # refused now, not after the training
     check_head(head, store)
     head, training = whole(head, training, table.targets, sums)
-    pictures = Pictures.of_store(store, table.pictures)
+    pictures = Pictures.of_store(store, keys_in(store, table.pictures))
     members, trains = held_out_by(division.folds)
     recipe = Recipe(
         targets=list(table.targets),

@@ -107,7 +107,7 @@ class Learning:
         self.ensemble, self.y, self.trains, self.training = ensemble, y, trains, training
         self.pictures: Pictures = ensemble.heads.arranged(pictures)
         self.weights = np.ones(y.shape[1]) / y.shape[1] if weights is None else weights
-        self.true = torch.from_numpy(y).float()
+        self.true = torch.tensor(y, dtype=torch.float32)
         self.scaled = ensemble.scaling.scaled(self.true)
         self.loss = loss_function(training.loss)
         self.factor = self.loss_weights()

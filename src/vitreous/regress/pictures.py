@@ -130,6 +130,25 @@ def tile_of(view: str) -> tuple[str, Box]:
     return view, WHOLE
 
 
+def keys_in(store: FeatureStore, names: Sequence[str]) -> list[str]:
+    """Names of pictures as a store spells them: as they are, or without their ending, as `vitreous extract` does."""
+    there = set(store.keys)
+    if names and not there & set(names):
+        short = [name.rpartition(".")[0] or name for name in names]
+        if there & set(short):
+            return short
+    return list(names)
+
+
+def twins(pictures: Pictures) -> list[tuple[int, int]]:
+    """Pictures that are the same, byte for byte, as another that stands before them."""
+    if not isinstance(pictures.store, FeatureStore):
+        return []
+    first: dict[int, int] = {}
+    checksums = pictures.store.take(pictures.rows[:, 0, 0], ["checksum"])["checksum"]
+    return [(first[c], at) for at, c in enumerate(checksums) if first.setdefault(c, at) != at]
+
+
 def rows_by_clip(store: FeatureStore, keys: Sequence[str]) -> Int[np.ndarray, "n v"]:
     """Row of each clip in each of the store's views; DataError where a picture is not there, or is a video."""
     frames = dict(zip(store.keys, store.lengths, strict=True))

@@ -68,6 +68,12 @@ def read_wanted(
     return wide_answer(cells, place, columns, trained, sample)
 
 
+def of_pictures(names: Sequence[str], trained: Sequence[str], column: str = USUAL.image) -> Wanted:
+    """Every target of some pictures that no table names."""
+    answer = pd.DataFrame({column: list(names)} | dict.fromkeys(trained, ""))
+    return Wanted(list(names), answer, [(at, name, at, name) for at in range(len(names)) for name in trained])
+
+
 def long_answer(cells: pd.DataFrame, place: dict[str, int], columns: Columns, sample: Path | str | None) -> Wanted:
     """One number per row; ids are the table's own, or picture and target joined as in the competition."""
     ids = cells[columns.id] if columns.id in cells else cells[columns.image] + "__" + cells[columns.name]

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from vitreous.errors import DataError, did_you_mean
 from vitreous.regress.cells import (
@@ -61,6 +61,11 @@ class Table:
         digest.update(np.ascontiguousarray(self.y).tobytes())
         return digest.hexdigest()
 
+    def taking(self, keep: Bool[np.ndarray, " n"]) -> "Table":
+        """Some of the pictures."""
+        names = [name for name, own in zip(self.pictures, keep, strict=True) if own]
+        return Table(self.path, names, self.targets, self.y[keep], self.columns[keep].reset_index(drop=True))
+
     def column(self, names: Sequence[str]) -> pd.DataFrame:
         """Some of the other columns; DataError for one that is not there."""
         for name in names:
@@ -76,12 +81,14 @@ def read_table(
     columns: Columns = USUAL,
     *,
     negative: bool = False,
+    look: bool = True,
 ) -> Table:
     """Read and check a table to learn from.
 
     images    folder that the names of pictures start from; default: the table's own
     targets   in the order wanted; default for a long table: all it has
     negative  whether targets may be below 0
+    look      whether pictures must be there: not where their features are
     """
     path, faults = Path(path), Faults(Path(path))
     cells = read_csv(path)
@@ -98,7 +105,8 @@ def read_table(
     faults.settle(advice)
     y = pivot(found, values, tuple(targets), columns, faults)
     others = of_pictures(cells, columns, [] if long else list(targets), faults)
-    check_pictures(cells, Path(images or path.parent), columns.image, faults)
+    if look:
+        check_pictures(cells, Path(images or path.parent), columns.image, faults)
     return Table(path, [str(name) for name in y.index], tuple(map(str, y.columns)), y.to_numpy(float), others)
 
 
