@@ -47,7 +47,8 @@ class Beside:
     def __init__(self, store: Framed, needs: frozenset[str], size: tuple[int, int], lasting: int = 0) -> None:
         self.store, self.needs, self.size, self.lasting = store, needs, size, lasting
         self.seen: dict[int, tuple[UInt8[np.ndarray, "y x 3"], Int[np.ndarray, "y x"] | None]] = {}
-        self.room = int(MEMORY * free_memory() / (7 * size[0] * size[1])) if lasting else 0
+        bytes_per_pixel = 3 + 8 * ("first_ids" in needs)
+        self.room = int(MEMORY * free_memory() / (bytes_per_pixel * size[0] * size[1])) if lasting else 0
 
     def __call__(self, rows: Int[np.ndarray, "b t"]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -68,7 +69,8 @@ class Beside:
         found = self.seen.get(row)
         if found is None:
             frame = self.store.frame(row)
-            found = resized(frame.image, self.size), None if frame.ids is None else small_ids(frame.ids, self.size)
+            known = frame.ids if "first_ids" in self.needs else None
+            found = resized(frame.image, self.size), None if known is None else small_ids(known, self.size)
             if row < self.lasting and len(self.seen) < self.room:
                 self.seen[row] = found
         return found
