@@ -8,9 +8,10 @@ from torch.testing import assert_close
 from vitreous.blocks.grouping import Begun, Grouping, mlp
 from vitreous.blocks.initial import PatchGroups, SharedGaussian
 from vitreous.blocks.predictors import TransformerPredictor
-from vitreous.blocks.scan import scan
+from vitreous.blocks.scan import check_scan, running_mean, scan
 from vitreous.blocks.slot_attention import SlotAttention
 from vitreous.blocks.transition import RandomPairTransition
+from vitreous.errors import RunError
 
 
 def warm(**how):
@@ -45,9 +46,13 @@ def test_drawn_slots_are_all_there():
     assert keep is None
 
 
-def through(group, x, hand_on, state=None, later=2):
+def through(group, x, hand_on, state=None, later=2, memory=None):
     seen = group.project(x)
-    return scan(seen, group.attend, lambda: group.begin(x[:, 0], seen[:, 0]), hand_on, later=later, state=state)
+
+    def begin():
+        return group.begin(x[:, 0], seen[:, 0])
+
+    return scan(seen, group.attend, begin, hand_on, later=later, memory=memory, state=state)
 
 
 def test_frame_by_frame_by_hand():
@@ -64,14 +69,35 @@ def test_frame_by_frame_by_hand():
         slots = predict(slots, keep)
 
 
+def test_warm_slots_hand_on_the_running_mean_of_what_they_won():
+    group, x, handed = warm(), clip(3), []
+    found = through(group, x, lambda past, seen, keep: handed.append(past[-1]) or past[-1], memory=0.6)
+    seen, (slots, _) = group.project(x), group.begin(x[:, 0], group.project(x[:, 0]))
+    for t in range(2):
+        owner = found.attention[:, t, -1].argmax(1)
+        expected = slots.clone()
+        for b in range(2):
+            for k in owner[b].unique():
+                expected[b, k] = 0.6 * slots[b, k] + 0.4 * seen[b, t, owner[b] == k].mean(0)
+        assert_close(handed[t], expected)
+        slots = expected
+    assert (
+        running_mean(slots, torch.eye(5)[[0] * 20].T.expand(2, 5, 20), seen[:, 0], 0.6)[:, 1:] == slots[:, 1:]
+    ).all()
+    for later, memory in ((0, 0.5), (1, 1.0)):
+        with pytest.raises(RunError, match=f"not {later} and {memory}"):
+            check_scan(later, memory)
+
+
+@pytest.mark.parametrize("memory", [None, 0.7])
 @pytest.mark.parametrize("size", [1, 2, 5])
-def test_a_clip_can_be_seen_in_chunks(size):
+def test_a_clip_can_be_seen_in_chunks(size, memory):
     group, x = warm(), clip()
     torch.manual_seed(0)
     transit = RandomPairTransition(8, 8).eval()
-    whole, state, parts = through(group, x, transit, later=1), None, []
+    whole, state, parts = through(group, x, transit, later=1, memory=memory), None, []
     for chunk in x.split(size, dim=1):
-        parts.append(through(group, chunk, transit, state, later=1))
+        parts.append(through(group, chunk, transit, state, later=1, memory=memory))
         state = parts[-1].state
     for name in ("slots", "attention", "keep"):
         assert_close(torch.cat([getattr(p, name) for p in parts], 1), getattr(whole, name), atol=1e-6, rtol=1e-5)

@@ -77,5 +77,5 @@ def test_a_still_has_no_contrast(moving):
 
 
 def test_settings_that_cannot_be_are_refused():
-    with pytest.raises(RunError, match="window at least 2 .* not 1, 1 and 0.1"):
+    with pytest.raises(RunError, match="window must be at least 2 .* not 1 and 0.1"):
         RandSFQConfig(window=1)

@@ -55,5 +55,5 @@ def test_each_oddity_of_the_release_changes_the_numbers(settings, moving):
 
 
 def test_settings_that_cannot_be_are_refused():
-    with pytest.raises(RunError, match="later must be at least 1 .* not 0 and 0.1"):
+    with pytest.raises(RunError, match="later must be at least 1 .* not 0 and 0.7"):
         SlotContrastConfig(later=0)

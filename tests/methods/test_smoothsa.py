@@ -79,5 +79,5 @@ def test_drawn_slots_are_spread_in_training_only_and_warm_ones_never(moving):
 
 
 def test_settings_that_cannot_be_are_refused():
-    with pytest.raises(RunError, match="contrast_temperature above 0, not 1, 6 and 0"):
+    with pytest.raises(RunError, match="contrast_temperature above 0, not 6 and 0"):
         SmoothSAConfig(contrast_temperature=0.0)

@@ -160,5 +160,5 @@ def test_nothing_is_rebuilt_where_it_is_not_learnt(moving):
 def test_settings_that_cannot_be_are_refused():
     with pytest.raises(RunError, match="one must be above: not 0.0 and 0.0"):
         VideoSAURConfig(rebuild=0.0, similarity=0.0)
-    with pytest.raises(RunError, match="similarity_temperature above 0, not 2 and 0"):
+    with pytest.raises(RunError, match="similarity_temperature must be above 0, not 0"):
         VideoSAURConfig(similarity_temperature=0.0)

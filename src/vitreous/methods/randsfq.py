@@ -6,9 +6,9 @@ Built     the transition from random slot-feature pairs, one iteration after the
 Left out  first slots from ground-truth boxes (the paper's rows on MOVi): nothing here sees the truth, so they are drawn
           as on YouTube-VIS; the variant that predicts temporal similarities as well ("-tsim").
 Differs   start="warm" and masks="attention" (ours, the defaults), as in dinosaur.py; the transition then starts by
-          handing slots on as they are. centre=True (ours): the mean of a frame's patches is kept out of the decoder.
-          The paper's own are start="gaussian", masks="decoder", centre=False. On stills there is no transition and the
-          contrast is 0.
+          handing on the running means of what slots won, as in savi_dinosaur.py. centre=True (ours): the mean of a
+          frame's patches is kept out of the decoder. The paper's own are start="gaussian", masks="decoder",
+          centre=False. On stills there is no transition and the contrast is 0.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from vitreous.blocks.decoders import RandomOrderDecoder
 from vitreous.blocks.grouping import Begun, Grouping, mlp
 from vitreous.blocks.initial import PatchGroups, SharedGaussian
 from vitreous.blocks.losses import rebuild_loss
-from vitreous.blocks.scan import scan
+from vitreous.blocks.scan import check_scan, scan
 from vitreous.blocks.slot_attention import SlotAttention
 from vitreous.blocks.transformers import TransformerDecoder
 from vitreous.blocks.transition import RandomPairTransition
@@ -40,6 +40,7 @@ class RandSFQConfig:
     dropout               of the transition
     contrast              weight of the contrast
     contrast_temperature  divides its cosines
+    memory                of warm slots in clips, in [0, 1): see `scan`
     candidates merge temperature   of the warm start, as in dinosaur.py
     """
 
@@ -56,15 +57,17 @@ class RandSFQConfig:
     decoder_heads: int = 4
     masks: Literal["attention", "decoder"] = "attention"
     centre: bool = True
+    memory: float = 0.7
     candidates: int = 24
     merge: float = 0.3
     temperature: float = 0.5  # as sharp as 1 at 256 wide
 
     def __post_init__(self) -> None:
-        if self.later < 1 or self.window < 2 or not self.contrast_temperature > 0:
+        check_scan(self.later, self.memory)
+        if self.window < 2 or not self.contrast_temperature > 0:
             raise RunError(
-                f"later must be at least 1, window at least 2 and contrast_temperature above 0, not {self.later}, "
-                f"{self.window} and {self.contrast_temperature}."
+                f"window must be at least 2 and contrast_temperature above 0, not {self.window} and "
+                f"{self.contrast_temperature}."
             )
 
 
@@ -75,6 +78,7 @@ class RandSFQ(Method):
         super().__init__(config, feature_dim, grid)
         self.config: RandSFQConfig = config
         k, s, d = config.slots, config.slot_dim, feature_dim
+        self.memory = config.memory if config.start == "warm" else None
         how: dict[str, Any] = {"window": config.window, "dropout": config.dropout}
         if config.start == "warm":
             start = PatchGroups(k, config.candidates, config.merge)
@@ -105,6 +109,7 @@ class RandSFQ(Method):
             lambda: self.group.begin(features[:, 0], x[:, 0]),
             self.transit,
             later=self.config.later,
+            memory=self.memory,
             state=state,
         )
         shared = features.mean(2, keepdim=True) * self.config.centre

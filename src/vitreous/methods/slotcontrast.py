@@ -6,10 +6,11 @@ Built     all of it: learned first slots, recurrence with a transformer predicto
           slots over time with the whole batch as negatives.
 Left out  nothing.
 Differs   start="warm" and masks="attention" (ours, the defaults), as in dinosaur.py; the predictor then starts as the
-          identity. centre=True (ours): the mean of a frame's patches need not be rebuilt. The paper's own are
-          start="learned", masks="decoder", centre=False. hidden="normed" and odd_scale=True are oddities that the
-          release has from VideoSAUR's, for its numbers only. On stills the contrast is 0: this is DINOSAUR then. On
-          several devices each contrasts the slots of its own clips.
+          identity, and is given the running means of what slots won, as in savi_dinosaur.py. centre=True (ours): the
+          mean of a frame's patches need not be rebuilt. The paper's own are start="learned", masks="decoder",
+          centre=False. hidden="normed" and odd_scale=True are oddities that the release has from VideoSAUR's, for its
+          numbers only. On stills the contrast is 0: this is DINOSAUR then. On several devices each contrasts the slots
+          of its own clips.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from vitreous.blocks.grouping import Begun, Grouping, mlp
 from vitreous.blocks.initial import LearnedSlots, PatchGroups
 from vitreous.blocks.losses import rebuild_loss
 from vitreous.blocks.predictors import TransformerPredictor
-from vitreous.blocks.scan import scan
+from vitreous.blocks.scan import check_scan, scan
 from vitreous.blocks.slot_attention import SlotAttention
 from vitreous.errors import RunError
 from vitreous.methods.base import Method
@@ -39,6 +40,7 @@ class SlotContrastConfig:
     contrast              weight of the contrast
     contrast_temperature  divides its cosines
     hidden odd_scale      oddities of the release, see above
+    memory                of warm slots in clips, in [0, 1): see `scan`
     candidates merge temperature   of the warm start, as in dinosaur.py
     """
 
@@ -55,16 +57,15 @@ class SlotContrastConfig:
     decoder_layers: int = 3
     masks: Literal["attention", "decoder"] = "attention"
     centre: bool = True
+    memory: float = 0.7
     candidates: int = 24
     merge: float = 0.3
     temperature: float = 0.5  # as sharp as 1 at 256 wide
 
     def __post_init__(self) -> None:
-        if self.later < 1 or not self.contrast_temperature > 0:
-            raise RunError(
-                f"later must be at least 1 and contrast_temperature above 0, not {self.later} and "
-                f"{self.contrast_temperature}."
-            )
+        check_scan(self.later, self.memory)
+        if not self.contrast_temperature > 0:
+            raise RunError(f"contrast_temperature must be above 0, not {self.contrast_temperature}.")
 
 
 class SlotContrast(Method):
@@ -74,6 +75,7 @@ class SlotContrast(Method):
         super().__init__(config, feature_dim, grid)
         self.config: SlotContrastConfig = config
         k, s, d = config.slots, config.slot_dim, feature_dim
+        self.memory = config.memory if config.start == "warm" else None
         self.predict = TransformerPredictor(s, odd_scale=config.odd_scale)
         if config.start == "warm":
             start = PatchGroups(k, config.candidates, config.merge)
@@ -95,6 +97,7 @@ class SlotContrast(Method):
             lambda: self.group.begin(features[:, 0], x[:, 0]),
             lambda past, seen, keep: self.predict(past[-1], keep),
             later=self.config.later,
+            memory=self.memory,
             state=state,
         )
         keep = None if found.keep is None else found.keep.flatten(0, 1)

@@ -10,9 +10,9 @@ Left out  stochastic slots with their KL term, the LSTM in the predictor (option
 Differs   slots are found in frozen features, and these are rebuilt by an MLP, where the paper has pictures and
           convolutions. Slots and dynamics are trained at once, but neither teaches the other: gradients stop between
           them, as if slots had been trained before, which the paper does. Frames follow each other; it takes every
-          second on CLEVRER. start="warm", masks="attention" and centre=True (ours, the defaults), as in dinosaur.py;
-          the paper's own are start="learned", masks="decoder", centre=False. On stills, where nothing is to come, the
-          losses of the rollout are 0.
+          second on CLEVRER. start="warm", masks="attention" and centre=True (ours, the defaults), as in dinosaur.py,
+          with running means as in savi_dinosaur.py; the paper's own are start="learned", masks="decoder", centre=False.
+          On stills, where nothing is to come, the losses of the rollout are 0.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from vitreous.blocks.initial import LearnedSlots, PatchGroups
 from vitreous.blocks.losses import rebuild_loss
 from vitreous.blocks.predictors import TransformerPredictor
 from vitreous.blocks.rollout import Rollout
-from vitreous.blocks.scan import scan
+from vitreous.blocks.scan import check_scan, scan
 from vitreous.blocks.slot_attention import SlotAttention
 from vitreous.errors import RunError
 from vitreous.methods.base import Method
@@ -44,6 +44,7 @@ class SlotFormerConfig:
     history          frames from which the next are foretold; a shorter clip is foretold from its first half
     rollout_slots    weight of how far foretold slots are from found ones
     rollout_rebuild  weight of how far what they decode to is from the features
+    memory                of warm slots in clips, in [0, 1): see `scan`
     candidates merge temperature   of the warm start, as in dinosaur.py
     """
 
@@ -64,13 +65,15 @@ class SlotFormerConfig:
     rollout_rebuild: float = 1.0
     masks: Literal["attention", "decoder"] = "attention"
     centre: bool = True
+    memory: float = 0.7
     candidates: int = 24
     merge: float = 0.3
     temperature: float = 0.5  # as sharp as 1 at 256 wide
 
     def __post_init__(self) -> None:
-        if self.later < 1 or self.history < 1:
-            raise RunError(f"later and history must be at least 1, not {self.later} and {self.history}.")
+        check_scan(self.later, self.memory)
+        if self.history < 1:
+            raise RunError(f"history must be at least 1, not {self.history}.")
 
 
 class SlotFormer(Method):
@@ -80,6 +83,7 @@ class SlotFormer(Method):
         super().__init__(config, feature_dim, grid)
         self.config: SlotFormerConfig = config
         k, s, d = config.slots, config.slot_dim, feature_dim
+        self.memory = config.memory if config.start == "warm" else None
         self.predict = TransformerPredictor(s, blocks=config.predictor_blocks)
         if config.start == "warm":
             start = PatchGroups(k, config.candidates, config.merge)
@@ -109,6 +113,7 @@ class SlotFormer(Method):
             lambda: self.group.begin(features[:, 0], x[:, 0]),
             lambda past, seen, keep: self.predict(past[-1], keep),
             later=self.config.later,
+            memory=self.memory,
             state=state,
         )
         keep = None if found.keep is None else found.keep.flatten(0, 1)

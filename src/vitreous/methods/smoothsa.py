@@ -7,9 +7,10 @@ Built     preheated first slots, three iterations in the first frame and one lat
 Left out  first slots from ground-truth boxes (the paper's rows on MOVi): nothing here sees the truth, so they are drawn
           as on stills and on YouTube-VIS.
 Differs   start="warm" (ours, the default): what is preheated are groups of like patches instead of drawn slots; the
-          preheater starts as the identity, and no noise is added, since groups vary in training by themselves.
-          masks="attention" and centre=True (ours, the defaults), as in dinosaur.py. The paper's own are
-          start="gaussian", masks="decoder", centre=False.
+          preheater starts as the identity, and no noise is added, since groups vary in training by themselves. The
+          transition starts by handing on the running means of what slots won, as in savi_dinosaur.py. masks="attention"
+          and centre=True (ours, the defaults), as in dinosaur.py. The paper's own are start="gaussian",
+          masks="decoder", centre=False.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from vitreous.blocks.grouping import Begun, Grouping, mlp
 from vitreous.blocks.initial import PatchGroups, SharedGaussian
 from vitreous.blocks.losses import rebuild_loss
 from vitreous.blocks.preheat import Preheat, Preheated, preheat_loss
-from vitreous.blocks.scan import scan
+from vitreous.blocks.scan import check_scan, scan
 from vitreous.blocks.slot_attention import SlotAttention
 from vitreous.blocks.transformers import TransformerDecoder
 from vitreous.blocks.transition import RandomPairTransition
@@ -46,6 +47,7 @@ class SmoothSAConfig:
     window dropout        of the transition, as in randsfq.py
     contrast              weight of the contrast
     contrast_temperature  divides its cosines
+    memory                of warm slots in clips, in [0, 1): see `scan`
     candidates merge temperature   of the warm start, as in dinosaur.py
     """
 
@@ -65,15 +67,17 @@ class SmoothSAConfig:
     decoder_heads: int = 4
     masks: Literal["attention", "decoder"] = "attention"
     centre: bool = True
+    memory: float = 0.7
     candidates: int = 24
     merge: float = 0.3
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.later < 1 or self.window < 2 or not self.contrast_temperature > 0:
+        check_scan(self.later, self.memory)
+        if self.window < 2 or not self.contrast_temperature > 0:
             raise RunError(
-                f"later must be at least 1, window at least 2 and contrast_temperature above 0, not {self.later}, "
-                f"{self.window} and {self.contrast_temperature}."
+                f"window must be at least 2 and contrast_temperature above 0, not {self.window} and "
+                f"{self.contrast_temperature}."
             )
 
 
@@ -84,6 +88,7 @@ class SmoothSA(Method):
         super().__init__(config, feature_dim, grid)
         self.config: SmoothSAConfig = config
         k, s, d = config.slots, config.slot_dim, feature_dim
+        self.memory = config.memory if config.start == "warm" else None
         how: dict[str, Any] = {"iterations": config.iterations, "truncate": config.truncate}
         window: dict[str, Any] = {"window": config.window, "dropout": config.dropout}
         if config.start == "warm":
@@ -122,7 +127,8 @@ class SmoothSA(Method):
             aside["guess"] = heated.guess
             return Begun(heated.slots, drawn.keep)
 
-        found = scan(x, self.group.attend, begin, self.transit, later=self.config.later, state=state)
+        how: dict[str, Any] = {"later": self.config.later, "memory": self.memory, "state": state}
+        found = scan(x, self.group.attend, begin, self.transit, **how)
         shared = features.mean(2, keepdim=True) * self.config.centre
         keep = None if found.keep is None else found.keep.flatten(0, 1)
         told = self.decode(found.slots.flatten(0, 1), (features - shared).flatten(0, 1), keep=keep)

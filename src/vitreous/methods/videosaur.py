@@ -6,12 +6,12 @@ Built     the temporal similarity loss, of keys or of the features themselves; t
           transformer predictor.
 Left out  nothing.
 Differs   start="warm" and masks="attention" (ours, the defaults), as in dinosaur.py; the predictor then starts as the
-          identity, so that slots are handed on as they are. centre=True (ours): the mean of a frame's patches need not
-          be rebuilt. The paper's own are start="gaussian", masks="decoder", centre=False. Two oddities of the release,
-          for its numbers only: hidden="normed" (the GRU carries slots from after the layer norm) and odd_scale=True
-          (attention logits of predictor and mixer grow with the width of a head). A store of facet token+key holds what
-          similarity_of="keys" needs; the keys are then rebuilt along with the tokens. A still has no next frame: its
-          similarity loss is 0.
+          identity, and is given the running means of what slots won, as in savi_dinosaur.py. centre=True (ours): the
+          mean of a frame's patches need not be rebuilt. The paper's own are start="gaussian", masks="decoder",
+          centre=False. Two oddities of the release, for its numbers only: hidden="normed" (the GRU carries slots from
+          after the layer norm) and odd_scale=True (attention logits of predictor and mixer grow with the width of a
+          head). A store of facet token+key holds what similarity_of="keys" needs; the keys are then rebuilt along with
+          the tokens. A still has no next frame: its similarity loss is 0.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from vitreous.blocks.grouping import Begun, Grouping, mlp
 from vitreous.blocks.initial import PatchGroups, SharedGaussian
 from vitreous.blocks.losses import rebuild_loss
 from vitreous.blocks.predictors import TransformerPredictor
-from vitreous.blocks.scan import scan
+from vitreous.blocks.scan import check_scan, scan
 from vitreous.blocks.similarity import likeness, likeness_loss
 from vitreous.blocks.slot_attention import SlotAttention
 from vitreous.errors import RunError
@@ -45,6 +45,7 @@ class VideoSAURConfig:
     similarity_threshold    cosines below it count for nothing; null: all count
     decoder_blocks          in which positions look at the slots; 3 on YouTube-VIS
     hidden odd_scale        oddities of the release, see above
+    memory                of warm slots in clips, in [0, 1): see `scan`
     candidates merge temperature   of the warm start, as in dinosaur.py
     """
 
@@ -65,21 +66,20 @@ class VideoSAURConfig:
     decoder_blocks: int = 2
     masks: Literal["attention", "decoder"] = "attention"
     centre: bool = True
+    memory: float = 0.7
     candidates: int = 24
     merge: float = 0.3
     temperature: float = 0.5  # as sharp as 1 at 256 wide
 
     def __post_init__(self) -> None:
+        check_scan(self.later, self.memory)
         if min(self.rebuild, self.similarity) < 0 or not self.rebuild + self.similarity:
             raise RunError(
                 f"rebuild and similarity weigh the two losses, so none may be below 0 and one must be above: not "
                 f"{self.rebuild} and {self.similarity}."
             )
-        if self.later < 1 or not self.similarity_temperature > 0:
-            raise RunError(
-                f"later must be at least 1 and similarity_temperature above 0, not {self.later} and "
-                f"{self.similarity_temperature}."
-            )
+        if not self.similarity_temperature > 0:
+            raise RunError(f"similarity_temperature must be above 0, not {self.similarity_temperature}.")
 
 
 class VideoSAUR(Method):
@@ -89,6 +89,7 @@ class VideoSAUR(Method):
         super().__init__(config, feature_dim, grid)
         self.config: VideoSAURConfig = config
         k, s = config.slots, config.slot_dim
+        self.memory = config.memory if config.start == "warm" else None
         keys = config.similarity > 0 and config.similarity_of == "keys"
         self.seen = feature_dim // 2 if keys else feature_dim  # channels that slots look at
         self.compared = slice(self.seen, None) if keys else slice(None)
@@ -122,6 +123,7 @@ class VideoSAUR(Method):
             lambda: self.group.begin(looked[:, 0], x[:, 0]),
             lambda past, seen, keep: self.predict(past[-1], keep),
             later=self.config.later,
+            memory=self.memory,
             state=state,
         )
         keep = None if found.keep is None else found.keep.flatten(0, 1)
