@@ -5,8 +5,8 @@ teachers should know about the bootstrap", section 5.3). How often it covers the
 
                                         50 images            9 images      beside it, the plain percentile interval
     normal                              95.0 %               94.8 %        94.5 %   89.9 %
-    near its upper end, beta(8, 2)      95.2                 93.9          94.5     88.2
-    skewed, exponential                 93.7                 91.8          92.3     85.0
+    near its upper end, beta(8, 2)      95.3                 93.9          94.5     88.2
+    skewed, exponential                 93.6                 91.8          92.3     85.0
 
 Its ends are means of values that were seen, so the interval of a score in [0, 1] stays there.
 """
