@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from vitreous.features.needs import Beside
 from vitreous.features.preprocess import crop_box
 from vitreous.train.online import SMALLEST, Online, random_view
 from vitreous.train.parts import DividedLoader
@@ -67,3 +68,14 @@ def test_long_videos_and_many_clips_are_sampled(online, blobs, tmp_path, monkeyp
     assert data.sample.keys == ["clip_00", "clip_03", "clip_06"]
     assert data.sample.lengths == [4, 4, 4]
     assert len(data.windows(5)) == 8
+
+
+def test_pictures_and_ids_are_cut_as_the_features_were(online):
+    data = online(3, frames=4)
+    beside = Beside(data, frozenset({"pictures", "first_ids"}), (32, 32))
+    for batch in islice(DividedLoader(data, 2, 2, "none", seed=3, beside=beside).batches(), 4):
+        pixels = (batch.pictures * 255).round().byte().permute(0, 1, 3, 4, 2)
+        assert_close(data.backbone(pixels), batch.features, atol=0.02, rtol=0)
+        grey = (pixels[:, 0].float() - 120).abs().amax(-1) < 2  # the floor, away from edges that resizing softens
+        assert (batch.first_ids[grey] == 0).float().mean() > 0.95
+        assert (batch.first_ids > 0).any()
