@@ -180,9 +180,8 @@ class DIAS(Method):
                 found = self.begin(patches, projected, seen)
             else:
                 state = self.enter(patches, projected, seen, state)
-                found = Found(
-                    *self.group.attend(seen, state.slots, iterations=self.config.later, keep=state.keep), state.keep
-                )
+                looks = self.group.attend(seen, state.slots, iterations=self.config.later, keep=state.keep)
+                found = Found(looks.slots, looks.attention, state.keep)
             frames.append(found)
             state = self.hand_on(found, projected, state)
         common = min(self.config.later, self.config.iterations)  # iterations that all frames have

@@ -179,7 +179,8 @@ class Segmenter:
         self, folder: Path | str, device: str = "auto", *, refine: bool = False, same: Same | None = None
     ) -> None:
         check_same(same)
-        self.refine, self.same = refine, same
+        self.refine = refine
+        self.same: Same | None = same
         self.run = Run.load(folder)
         self.backbone: Backbone = load_described(self.run.recipe.backbone, device=device)
         self.preprocess = Preprocess(self.backbone.size_for(self.run.recipe.grid), self.run.recipe.fit)
