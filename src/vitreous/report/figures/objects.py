@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from vitreous.metrics.bootstrap import interval
 from vitreous.report.figures.shown import only, shown
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 BINS, FEWEST = 6, 3  # of sizes; scenes below which an interval says nothing
 TOUCHING = (-0.01, 0.001, 0.125, 0.25, 0.5, 1.01)  # none, and shares of the outline
+PERCENT = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # where a logarithmic axis of sizes has its ticks
 CEILING = "ceiling of the grid"
 
 
@@ -65,8 +67,12 @@ def difficulty(comparison: "Comparison") -> Drawing:
             draw_trend(axes, trend, rows(best, row=CEILING), CEILING, None)
         axes.set(xlabel=trend.words, ylabel=score_label(trend.metric))
         plain(axes)
+    panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[1].set_xscale("log")
-    panels[1].set_xticks([0.3, 1, 3, 10], ["0.3", "1", "3", "10"])
+    least, most = panels[1].get_xlim()
+    ticks = [tick for tick in PERCENT if least <= tick <= most]
+    panels[1].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    panels[1].xaxis.set_minor_locator(NullLocator())
     legend_below(figure, panels[0])
     alt = (
         f"Three line charts, a line per setting: {score_label(trends[0].metric)} against the number of objects; best "

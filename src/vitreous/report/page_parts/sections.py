@@ -26,7 +26,7 @@ from vitreous.report.tables import named
 
 MATERIALS = (
     "Values of objects and of scenes, averaged over seeds; objects of a scene are drawn together. p of Welch's test, "
-    "of labels drawn anew, and of the latter after Holm, for all lines of both tables."
+    "of labels drawn anew, and of the latter after Holm, for all lines of its table."
 )
 PACKAGES = ("torch", "numpy", "pandas", "matplotlib", "scikit-learn", "jinja2")
 SCENES = (
