@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from vitreous.regress.submission import Wanted
     from vitreous.regress.table import Table
 
-LISTS = ("targets", "weights", "groups", "strata", "sums")
+LISTS = ("targets", "weights", "groups", "strata", "sums", "settings")
+AS_THEY_ARE = ("sums", "settings")  # commas do not divide these
 
 
 def fit(
@@ -38,6 +39,8 @@ def fit(
     dropout: float = 0.0,
     positive: Literal["relu", "softplus", "none"] = "relu",
     joint: bool = False,
+    model: Literal["heads", "crosspvt"] = "heads",
+    settings: list[str] | None = None,
     epochs: int = 40,
     batch_size: int = 16,
     lr: float = 2e-3,
@@ -92,6 +95,9 @@ def fit(
         dropout: Share of hidden numbers left out while learning.
         positive: How votes are kept from being negative; none for targets that may be.
         joint: One head per fold for all targets.
+        model: heads, as described above; or crosspvt, a larger network that looks at both halves of a picture in small
+            and in large tiles; a tile is its class token with --head cls, else the mean of its patches.
+        settings: Of crosspvt, as in faithful=true token_dim=96 dims=96,128,160; see docs/methods/crosspvt.md
         epochs: Passes over the pictures.
         batch_size: Pictures per step.
         lr: Peak learning rate.
@@ -125,11 +131,13 @@ def fit(
     from dataclasses import asdict
 
     from vitreous.cli.extract import sides
+    from vitreous.errors import RunError
     from vitreous.features.format import is_store
     from vitreous.features.store import FeatureStore
     from vitreous.predict.features import FeatureMaker
     from vitreous.predict.tta import view_list
     from vitreous.regress.cells import Columns
+    from vitreous.regress.crosspvt import CrossPVTConfig
     from vitreous.regress.division import divided, shares
     from vitreous.regress.fit import Head
     from vitreous.regress.fit import fit as train_heads
@@ -137,8 +145,12 @@ def fit(
     from vitreous.regress.leakage import look_ups, warning
     from vitreous.regress.learn import Training
     from vitreous.regress.report import report_lines
+    from vitreous.regress.stacked import tile_views
     from vitreous.regress.table import read_table
 
+    large = CrossPVTConfig.told(settings or ()) if model == "crosspvt" else None
+    if settings and not large:
+        raise RunError("Settings are those of a larger model: say which, as in  --model crosspvt")
     columns = Columns(image_column, id_column, name_column, value_column)
     is_there = store is not None and is_store(store)
     data = read_table(table, images, targets or (), columns, negative=positive == "none", look=not is_there)
@@ -151,7 +163,7 @@ def fit(
         features = FeatureStore(store)
     else:
         maker = FeatureMaker(backbone, sides(grid), layer, fit, keep_side, head == "cls", device)
-        seen = view_list(views, sides(tiles))
+        seen = tile_views(large, view_list(views)) if large else view_list(views, sides(tiles))
         features = maker.store(store or out / "features.lance", images or table.parent, data.pictures, seen, on_error)
     data, division = kept(data, division, features)
     training = Training(
@@ -164,7 +176,9 @@ def fit(
             data,
             division,
             out,
-            Head(head, HeadConfig(width, depth, dropout, positive=positive), joint),
+            Head("crosspvt", large)
+            if large
+            else Head(head, HeadConfig(width, depth, dropout, positive=positive), joint),
             training,
             weights=weight.tolist(),
             sums=sums or (),
@@ -340,7 +354,7 @@ def together(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
         if not argument:
             continue
         if name:
-            some = [argument] if name == "sums" else argument.split(",")
+            some = [argument] if name in AS_THEY_ARE else argument.split(",")
             before = json.loads(joined[-1].partition("=")[2] or "[]")
             joined[-1] = f"--{name}={json.dumps(before + [part.strip() for part in some])}"
         else:

@@ -4,6 +4,7 @@ Views are turned back and tiles put together, so that a map lies on the picture;
 the prediction.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,11 +23,17 @@ from vitreous.regress.pictures import Box, Pictures
 from vitreous.types import ValueMap
 
 BACK = {"rot90": "rot270", "rot270": "rot90"}  # the others undo themselves
+AS_A_WHOLE = (
+    "These heads look at a picture as a whole: no patch gives anything of its own, so there is no map.\n"
+    "Train heads that vote:  --head patch"
+)
 BRIGHT = 99.5  # percentile over all maps of a target that is shown as the brightest colour
 
 
 def value_maps(ensemble: Ensemble, pictures: Pictures, answers: Answers) -> list[ValueMap]:
     """A map per picture, in the order of `pictures`; its mean is the number in `answers`."""
+    if ensemble.heads.whole:
+        raise VitreousError(AS_A_WHOLE)
     for view in pictures.views:
         sideways = "rot" in view and pictures.grid[0] != pictures.grid[1]
         if "turn:" in view or sideways:
@@ -62,10 +69,7 @@ def votes(ensemble: Ensemble, x: Float[torch.Tensor, "b n d"]) -> Float[np.ndarr
     for at in range(len(ensemble.members)):
         said = ensemble.member(at)(x)
         if said.each is None:
-            raise VitreousError(
-                "These heads look at a picture as a whole: no patch gives anything of its own, so there is no map.\n"
-                "Train heads that vote:  --head patch"
-            )
+            raise VitreousError(AS_A_WHOLE)
         here = slice(at, at + 1)
         numbers, each = ensemble.numbers(said.numbers, here)[:, 0], ensemble.numbers(said.each, here)[:, :, 0]
         if ensemble.scaling.kind == "log1p":  # logarithms do not add up: patches share the number by their votes
@@ -122,9 +126,10 @@ def write_maps(maps: Sequence[ValueMap], store: FeatureStore, out: Path, *, npz:
 
     every = np.stack([one.values for one in maps])
     brightest = np.percentile(every, BRIGHT, axis=(0, 2, 3)).tolist()
-    written = []
+    names, written = Counter(one.key.rpartition(".")[0] for one in maps), []
     for one in maps:
-        path = out / f"{one.key}.png"
+        short = one.key.rpartition(".")[0]  # a.jpg and a.png keep their endings, or one would overwrite the other
+        path = out / f"{short if short and names[short] == 1 else one.key}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         frame = Preprocess(store.grid, store.meta.fit)(store.picture(int(store.rows_of(one.key)[0])))
         columns = [(Path(one.key).name, frame.image)]
@@ -134,6 +139,6 @@ def write_maps(maps: Sequence[ValueMap], store: FeatureStore, out: Path, *, npz:
         row_of_pictures(columns).save(path)
         if npz:
             values = one.values.astype(np.float32)
-            np.savez_compressed(path.with_suffix(".npz"), values=values, targets=np.array(one.targets))
+            np.savez_compressed(path.with_name(f"{path.stem}.npz"), values=values, targets=np.array(one.targets))
         written.append(path)
     return written

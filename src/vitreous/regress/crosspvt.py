@@ -17,18 +17,20 @@ Differs   unless `faithful`, what the release does to no effect or against itsel
           `mixing="scan"` puts a selective state space where the release has a gated convolution under that name.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
+import yaml
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d, mse_loss, relu, softplus
 
 from vitreous.blocks.mamba import GatedConvolution, StateSpace
 from vitreous.blocks.pyramid import AttentionBlock, CrossScaleFusion, MobileViTBlock, PVTBlock, near_square, on_grid
-from vitreous.errors import FeatureMismatch, RunError
+from vitreous.errors import FeatureMismatch, RunError, did_you_mean
 from vitreous.regress.constraints import Sums
 from vitreous.regress.heads import HeadConfig
 
@@ -74,8 +76,6 @@ class CrossPVTConfig(HeadConfig):
     sums: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("small_grid", "big_grid", "dims", "targets", "sums"):  # lists in a recipe
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         super().__post_init__()
         if (self.depth, self.positive) != (1, "softplus"):
             raise RunError("The heads of crosspvt have one hidden layer and a softplus: leave out depth and positive.")
@@ -84,9 +84,34 @@ class CrossPVTConfig(HeadConfig):
                 f"crosspvt needs tiles and an odd kernel, not grids of {self.small_grid} and {self.big_grid} and a "
                 f"kernel of {self.mamba_kernel}."
             )
+        if self.mixing not in ("convolution", "scan"):
+            raise RunError(f'No mixing "{self.mixing}": convolution or scan.')
         for width, heads in ((self.token_dim, self.cross_heads), *zip(self.dims, self.stage_heads, strict=True)):
             if width % heads:
                 raise RunError(f"A width of {width} does not divide into {heads} heads: change dims or heads.")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "CrossPVTConfig":
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+    @staticmethod
+    def told(texts: Sequence[str]) -> "CrossPVTConfig":
+        """From texts as "token_dim=96", "dims=96,128,160" or "faithful=true"."""
+        usual, found = asdict(CrossPVTConfig()), {}
+        for text in texts:
+            name, _, value = text.partition("=")
+            if name not in usual or name in ("targets", "sums", "depth", "slope", "positive"):
+                raise RunError(f'crosspvt has no setting "{name}".{did_you_mean(name, usual)}')
+            value = yaml.safe_load(value)
+            if isinstance(usual[name], tuple):
+                value = tuple(int(part) for part in str(value).split(",") if part.strip().isdigit())
+            elif isinstance(usual[name], float) and isinstance(value, int):
+                value = float(value)
+            alike = type(value) is type(usual[name])
+            if not alike or (isinstance(value, tuple) and len(value) != len(usual[name])):
+                raise RunError(f'crosspvt: "{text}" is not of the kind of its usual value, {usual[name]}.')
+            found[name] = value
+        return CrossPVTConfig(**found)
 
     @property
     def stage_heads(self) -> tuple[int, int, int]:
@@ -97,7 +122,7 @@ class CrossPVTConfig(HeadConfig):
         """Small and big ones of a half."""
         return self.small_grid[0] * self.small_grid[1], self.big_grid[0] * self.big_grid[1]
 
-    def knowing(self, targets: tuple[str, ...], sums: tuple[str, ...]) -> "CrossPVTConfig":
+    def knowing(self, targets: Sequence[str], sums: Sequence[str]) -> "CrossPVTConfig":
         return replace(self, targets=tuple(targets), sums=tuple(sums))
 
 

@@ -11,7 +11,7 @@ All heads stand in one set of tensors, the first axis counting heads: 5 targets 
 product serves them all. Nothing of a head depends on which others stand beside it, its random start included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
@@ -47,6 +47,11 @@ class HeadConfig:
             raise RunError(f"A head needs a width of at least 1 and no negative depth, not {self.width}, {self.depth}.")
         if not 0 <= self.dropout < 1:
             raise RunError(f"dropout must lie in [0, 1), not {self.dropout}.")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "HeadConfig":
+        """From the plain values of a recipe; TypeError for a name that is none of its settings."""
+        return cls(**values)
 
     def knowing(self, targets: Sequence[str], sums: Sequence[str]) -> "HeadConfig":
         """The same for some targets, of which some are sums of others; to small heads all are alike."""

@@ -247,7 +247,7 @@ class Learning:
         """Write down how it went, look at the held-out pictures now and then; says whether patience is over."""
         epoch = self.state.step // self.batches
         total, count = self.state.losses
-        row = {"epoch": epoch, "loss": total / count, "lr": self.training.lr * self.rate(self.state.step - 1)}
+        row = {"epoch": float(epoch), "loss": total / count, "lr": self.training.lr * self.rate(self.state.step - 1)}
         self.state.losses, over = (0.0, 0), False
         if epoch % max(1, self.training.epochs // LOOKS) == 0 or epoch == self.training.epochs:
             row["held_out_r2"] = score = self.held_out()

@@ -97,7 +97,7 @@ class RegressionRun:
         statistics = under(tensors, "standardise.")
         try:
             scaling = Scaling(recipe.training["scaling"], tensors["scaling.unit"])
-            config = heads_class(recipe.head).Config(**recipe.config)
+            config = heads_class(recipe.head).Config.of(recipe.config)
             ensemble = Ensemble.make(
                 recipe.head, config, recipe.feature_dim, recipe.members, recipe.targets, scaling,
                 Standardiser.from_state(statistics), joint=recipe.joint,
