@@ -22,7 +22,11 @@ SMALL = {
         LAYERS | dict(start="gaussian", masks="decoder", again="none", hand_on="transformer"),
     ],
     "dinosaur": [{}, MLP, MLP | dict(codes=16, code_dim=16, until=1.0), MLP | dict(start="gaussian", masks="decoder")],
-    "randsfq": [LAYERS, LAYERS | dict(start="gaussian", masks="decoder", centre=False)],
+    "randsfq": [
+        LAYERS,
+        LAYERS | dict(start="gaussian", masks="decoder", centre=False),
+        LAYERS | dict(start="boxes", masks="decoder"),
+    ],
     "savi": [PIXELS, PIXELS | dict(start="boxes", stride=2), PIXELS | dict(start="ids", spare="background")],
     "savi_dinosaur": [{}, dict(decoder="broadcast", decoder_width=16)],
     "slate": [
@@ -34,7 +38,11 @@ SMALL = {
     "slotcontrast": [PAINT, PAINT | dict(start="learned", masks="decoder", hidden="normed", odd_scale=True)],
     "slotdiffusion": [DIFFUSION, DIFFUSION | dict(start="learned", latents="features", latent_dim=4)],
     "slotformer": [PAINT | ROLLOUT, PAINT | ROLLOUT | dict(start="learned", masks="decoder")],
-    "smoothsa": [LAYERS, LAYERS | dict(start="gaussian", masks="decoder", centre=False)],
+    "smoothsa": [
+        LAYERS,
+        LAYERS | dict(start="gaussian", masks="decoder", centre=False),
+        LAYERS | dict(start="boxes", masks="decoder"),
+    ],
     "spot": [LAYERS, LAYERS | dict(start="learned", masks="decoder", orders="all", centre=False)],
     "steve": [
         WORDS,

@@ -2,23 +2,26 @@
 
 Paper     Zhao et al., "Predicting Video Slot Attention Queries from Random Slot-Feature Pairs", 2025, arXiv:2508.01345.
 Built     the transition from random slot-feature pairs, one iteration after the first frame, random-order decoder,
-          contrast of slots over time.
-Left out  first slots from ground-truth boxes (the paper's rows on MOVi): nothing here sees the truth, so they are drawn
-          as on YouTube-VIS; the variant that predicts temporal similarities as well ("-tsim").
+          contrast of slots over time; first slots that are drawn (YouTube-VIS) or come from true boxes (MOVi).
+Left out  the variant that predicts temporal similarities as well ("-tsim").
 Differs   start="warm" and masks="attention" (ours, the defaults), as in dinosaur.py; the transition then starts by
           handing on the running means of what slots won, as in savi_dinosaur.py. centre=True (ours): the mean of a
           frame's patches is kept out of the decoder. The paper's own are start="gaussian", masks="decoder",
-          centre=False. On stills there is no transition and the contrast is 0.
+          centre=False. start="boxes" has a slot for the background too, and spare ones are absent; in
+          the release there are as many slots as the batch has objects at most. On stills there is no transition and the
+          contrast is 0.
 """
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxtyping import Float
 from torch import Tensor
 
 from vitreous.blocks.contrast import slot_contrast
 from vitreous.blocks.decoders import RandomOrderDecoder
 from vitreous.blocks.grouping import Begun, Grouping, mlp
+from vitreous.blocks.hints import BoxStart
 from vitreous.blocks.initial import PatchGroups, SharedGaussian
 from vitreous.blocks.losses import rebuild_loss
 from vitreous.blocks.scan import check_scan, scan
@@ -36,6 +39,7 @@ class RandSFQConfig:
     0.5 at a temperature of 0.1, window as long as the clips of the training (6; 5 on YouTube-VIS).
 
     later                 iterations in every frame but the first
+    start                 warm; gaussian; boxes: from the ids of each clip's first frame
     window                frames that the transition may look back on, the one of now included
     dropout               of the transition
     contrast              weight of the contrast
@@ -48,7 +52,7 @@ class RandSFQConfig:
     slot_dim: int = 64
     iterations: int = 3
     later: int = 1
-    start: Literal["warm", "gaussian"] = "warm"
+    start: Literal["warm", "gaussian", "boxes"] = "warm"
     window: int = 6
     dropout: float = 0.5
     contrast: float = 0.5
@@ -86,7 +90,9 @@ class RandSFQ(Method):
             self.transit = RandomPairTransition(s, s, **how).start_as_identity()
         else:
             attend = SlotAttention(d, s, iterations=config.iterations, activation="gelu", eps=1e-5, eps_in="sum")
-            self.group = Grouping(mlp((d, d, d), "gelu"), SharedGaussian(k, s), attend)
+            start = BoxStart(k, s) if config.start == "boxes" else SharedGaussian(k, s)
+            self.needs |= {"first_ids"} if config.start == "boxes" else set()
+            self.group = Grouping(mlp((d, d, d), "gelu"), start, attend)
             self.transit = RandomPairTransition(s, d, **how)
         transformer = TransformerDecoder(
             d,
@@ -106,7 +112,7 @@ class RandSFQ(Method):
         found = scan(
             x,
             self.group.attend,
-            lambda: self.group.begin(features[:, 0], x[:, 0]),
+            lambda: self.begin(batch, features[:, 0], x[:, 0]),
             self.transit,
             later=self.config.later,
             memory=self.memory,
@@ -124,6 +130,12 @@ class RandSFQ(Method):
             keep=found.keep,
             state=found.state,
         )
+
+    def begin(self, batch: Batch, features: Float[Tensor, "b n d"], x: Float[Tensor, "b n e"]) -> Begun:
+        """Where the slots of the first frame start."""
+        if isinstance(self.group.start, BoxStart):
+            return self.group.start(self.first_ids_of(batch))
+        return self.group.begin(features, x)
 
     def loss(self, out: SlotOutput, batch: Batch) -> dict[str, Tensor]:
         contrast = slot_contrast(out.slots, out.keep, temperature=self.config.contrast_temperature)

@@ -2,26 +2,28 @@
 
 Paper     Zhao et al., "Smoothing Slot Attention Iterations and Recurrences", 2025, arXiv:2508.05417.
 Built     preheated first slots, three iterations in the first frame and one later, RandSF.Q's transition between
-          frames, random-order decoder, contrast of slots over time. Stills and clips are one model: a still has a first
-          frame only.
-Left out  first slots from ground-truth boxes (the paper's rows on MOVi): nothing here sees the truth, so they are drawn
-          as on stills and on YouTube-VIS.
+          frames, random-order decoder, contrast of slots over time; first slots that are drawn (stills, YouTube-VIS) or
+          come from true boxes (MOVi). Stills and clips are one model: a still has a first frame only.
+Left out  nothing.
 Differs   start="warm" (ours, the default): what is preheated are groups of like patches instead of drawn slots; the
           preheater starts as the identity, and no noise is added, since groups vary in training by themselves. The
           transition starts by handing on the running means of what slots won, as in savi_dinosaur.py. masks="attention"
           and centre=True (ours, the defaults), as in dinosaur.py. The paper's own are start="gaussian",
-          masks="decoder", centre=False.
+          masks="decoder", centre=False. start="boxes" has a slot for the background too, and spare ones are absent; in
+          the release there are as many slots as the batch has objects at most, and noise at test too.
 """
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from vitreous.blocks.contrast import slot_contrast
 from vitreous.blocks.decoders import RandomOrderDecoder
 from vitreous.blocks.grouping import Begun, Grouping, mlp
+from vitreous.blocks.hints import BoxStart
 from vitreous.blocks.initial import PatchGroups, SharedGaussian
 from vitreous.blocks.losses import rebuild_loss
 from vitreous.blocks.preheat import Preheat, Preheated, preheat_loss
@@ -40,6 +42,7 @@ class SmoothSAConfig:
     100, detach 0.1, contrast 0.5 at a temperature of 0.1, window as long as the clips of the training.
 
     later                 iterations in every frame but the first
+    start                 warm; gaussian; boxes: from the ids of each clip's first frame, with noise of a learned width
     truncate              what is differentiated: all iterations (their clips), or the last and straight to the start
                           (their stills, which do not converge otherwise)
     preheat               weight of what the preheater's guess misses the final slots by
@@ -55,7 +58,7 @@ class SmoothSAConfig:
     slot_dim: int = 256
     iterations: int = 3
     later: int = 1
-    start: Literal["warm", "gaussian"] = "warm"
+    start: Literal["warm", "gaussian", "boxes"] = "warm"
     truncate: Literal["none", "bilevel"] = "bilevel"
     preheat: float = 100.0
     detach: float = 0.1
@@ -81,6 +84,19 @@ class SmoothSAConfig:
             )
 
 
+class SpreadBoxes(BoxStart):
+    """A slot per box, normed, and while training spread by a learned deviation of 1 at the start."""
+
+    def __init__(self, slots: int, slot_dim: int) -> None:
+        super().__init__(slots, slot_dim)
+        self.norm, self.log_std = nn.LayerNorm(slot_dim), nn.Parameter(torch.zeros(1, 1, slot_dim))
+
+    def forward(self, ids: Int[Tensor, "b y x"]) -> Begun:
+        slots, keep = super().forward(ids)
+        slots = self.norm(slots)
+        return Begun(slots + torch.randn_like(slots) * self.log_std.exp() if self.training else slots, keep)
+
+
 class SmoothSA(Method):
     Config = SmoothSAConfig
 
@@ -97,9 +113,12 @@ class SmoothSA(Method):
             self.preheat = Preheat(s, s, noise=False).start_as_identity()
             self.transit = RandomPairTransition(s, s, **window).start_as_identity()
         else:
-            start = SharedGaussian(k, s)
-            nn.init.zeros_(start.mean)
-            nn.init.zeros_(start.log_std)
+            if config.start == "boxes":
+                start, self.needs = SpreadBoxes(k, s), self.needs | {"first_ids"}
+            else:
+                start = SharedGaussian(k, s)
+                nn.init.zeros_(start.mean)
+                nn.init.zeros_(start.log_std)
             attend = SlotAttention(d, s, activation="gelu", eps=1e-5, eps_in="sum", **how)
             self.group = Grouping(mlp((d, d, d), "gelu"), start, attend)
             self.preheat = Preheat(s, d)
@@ -122,7 +141,7 @@ class SmoothSA(Method):
         aside: dict[str, Tensor] = {}
 
         def begin() -> Begun:
-            drawn = self.group.begin(features[:, 0], x[:, 0])
+            drawn = self.begin(batch, features[:, 0], x[:, 0])
             heated = self.heat(drawn, x[:, 0])
             aside["guess"] = heated.guess
             return Begun(heated.slots, drawn.keep)
@@ -142,6 +161,12 @@ class SmoothSA(Method):
             state=found.state,
             aside=aside,
         )
+
+    def begin(self, batch: Batch, features: Float[Tensor, "b n d"], x: Float[Tensor, "b n e"]) -> Begun:
+        """What is preheated."""
+        if isinstance(self.group.start, BoxStart):
+            return self.group.start(self.first_ids_of(batch))
+        return self.group.begin(features, x)
 
     def heat(self, drawn: Begun, x: Float[Tensor, "b n e"]) -> Preheated:
         """The first slots. Early in the training what the preheater wants does not reach the projection."""

@@ -364,13 +364,17 @@ PRESETS = {
     "smoothsa/ytvis": Preset(
         "the same, YouTube-VIS", SMOOTHSA | CLIPS | {"slots": 7, "truncate": "none", "frames": 5, "window": 5}
     ),
+    "smoothsa/movi_c": Preset(
+        "the same, MOVi-C; first slots from true boxes, of objects alone there",
+        SMOOTHSA | CLIPS | {"slots": 11, "start": "boxes", "truncate": "none", "frames": 6, "window": 6},
+    ),
     "randsfq/ytvis": Preset(
         "Zhao et al. 2025 (arXiv:2508.01345) and its code; DINOv2 ViT-S/14 with registers at 224 (16x16), no norm",
         RANDSFQ | CLIPS | {"slots": 7, "frames": 5, "window": 5},
     ),
     "randsfq/movi_c": Preset(
-        'the same, in its form "r", which draws the first slots; the paper\'s rows start from true boxes',
-        RANDSFQ | CLIPS | {"slots": 11, "frames": 6, "window": 6},
+        "the same; first slots from true boxes, of objects alone there",
+        RANDSFQ | CLIPS | {"slots": 11, "start": "boxes", "frames": 6, "window": 6},
     ),
     "dias/coco": Preset(
         "Zhao et al. 2025 (arXiv:2507.23755) and its code; DINOv2 ViT-S/14 with registers at 224 (16x16), no norm; how "
