@@ -146,7 +146,6 @@ def test_holm_by_hand():
     # 0.01 * 3, then 0.03 * 2, then 0.04 * 1, which may not be less
     assert holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
     assert holm(np.array([0.01, np.nan, 0.5])) == pytest.approx([0.02, np.nan, 0.5], nan_ok=True)
-    assert holm(np.array([0.01, 0.3]), family=6) == pytest.approx([0.06, 1])
 
 
 @pytest.mark.parametrize("of_seeds", [0.0, 0.14, 0.5], ids=["images", "both", "seeds"])

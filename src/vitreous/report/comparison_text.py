@@ -114,10 +114,9 @@ def notes(comparison: "Comparison") -> list[str]:
     if len(comparison.tests):
         if min(len(group.runs) for group in comparison.groups) == 1:
             said.append("A difference to a setting of one seed tells of these very runs; another seed may turn it.")
-        corrected = "" if comparison.baseline else ", and for having picked the best by looking"
         said.append(
             f"Differences are to {comparison.baseline or 'the best of each metric'}, on the same pictures; p is "
-            f"corrected for all of them (Holm){corrected}."
+            f"corrected for all of them, metric by metric (Holm)."
         )
         if comparison.baseline is None:
             said.append(f"Bold: the best, and what no test tells from it at {100 * SURE:.0f} %.")
