@@ -132,6 +132,7 @@ def save_scores(
     }
     columns = [*PLACE, "row", *METRICS, "objects", "materials", "scene", "frame_of_clip"]
     tables = {"scores": scenes[columns], "objects": objects, "clips": records.clips, "slots": records.slots}
+    (folder / "scores.json").unlink(missing_ok=True)  # no old one beside new tables, should this be killed
     for name, lines in tables.items():
         write(folder / f"{name}.csv", lines.to_csv(index=False, float_format="%.6f"))
     write(folder / "scores.json", json.dumps(saved, indent=1) + "\n")  # last: it says that all is there
