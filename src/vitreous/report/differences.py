@@ -22,7 +22,8 @@ def difference_table(
 
     holm  p corrected for all groups, metric by metric. That the best was picked by looking at these very pictures asks
           for no more: the truly best one is called worse only if it fails one of as many tests (Hsu 1984, Annals of
-          Statistics 12, multiple comparisons with the best)
+          Statistics 12, multiple comparisons with the best). Where all are equal, though, some group is said to differ
+          from the best more often than 5 %: in 14 % of simulations with ten groups, 37 % with 48
     """
     by_label = {group.label: group for group in groups}
     lines = []
@@ -33,8 +34,8 @@ def difference_table(
                 lines.append(difference(group, by_label[against], metric, noise))
     table = pd.DataFrame(lines, columns=COLUMNS)
     for metric in metrics:
-        here = table["metric"] == metric
-        table.loc[here, "holm"] = holm(numbers(table[here], "p"))
+        here = (table["metric"] == metric).to_numpy()
+        table.loc[here, "holm"] = holm(numbers(table, "p")[here])
     return table
 
 
