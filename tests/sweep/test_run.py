@@ -145,6 +145,7 @@ def test_killed_and_gone_on_with_two_processes_it_ends_with_the_same_table(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_debug_sweep_of_eighteen_killed_twice_and_interrupted_ends_with_the_same_table(pair, plan_of, tmp_path):
     plan = plan_of(slots=[3, 5, 7], merge=[0.0, 0.1, 0.3], seed=[42, 43])
     parts, one = tmp_path / "parts", tmp_path / "one"
