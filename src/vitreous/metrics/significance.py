@@ -220,17 +220,17 @@ def drawn_labels(
     return labels
 
 
-def holm(p: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+def holm(p: Float[np.ndarray, " n"], family: int | None = None) -> Float[np.ndarray, " n"]:
     """p of several tests, corrected so that the chance of any false alarm stays what one test's would be (Holm 1979).
 
-    NaN stays and does not count.
+    family  number of tests they were picked from, where these are not all. NaN stays and does not count
 
     >>> holm(np.array([0.01, 0.04, 0.03]))
     array([0.03, 0.06, 0.06])
     """
     defined = np.flatnonzero(~np.isnan(p))
     order = defined[np.argsort(p[defined], kind="stable")]
-    factor = len(order) - np.arange(len(order))
+    factor = (len(order) if family is None else family) - np.arange(len(order))
     corrected = np.full(len(p), np.nan)
     corrected[order] = np.minimum(np.maximum.accumulate(p[order] * factor), 1.0)
     return corrected

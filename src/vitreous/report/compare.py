@@ -41,7 +41,8 @@ class Comparison:
     baseline   label of the group that the others are tested against; None: against the best, metric by metric
     table      a line per group (kind: run) and per row that learns nothing (kind: reference) and metric: label, kind,
                metric, mean, low, high (95 %), seeds, pictures, spread (standard deviation of the seeds' means)
-    tests      a line per difference: label, against, metric, difference, low, high, p, holm, test, pictures, seeds
+    tests      a line per difference: label, against, metric, difference, low, high, p, holm, behind, test,
+               pictures, seeds
     materials  material against material, by group, metric and unit (object, scene): see report/materials.py
     left_out   runs in the folders that were given, which nobody scored yet
     """

@@ -77,7 +77,7 @@ def leaders(comparison: "Comparison") -> dict[str, set[str]]:
     found: dict[str, set[str]] = {metric: set() for metric in comparison.metrics}
     if comparison.baseline is None:
         for row in dicts(comparison.tests):
-            found[row["metric"]] |= {row["against"]} | ({row["label"]} if not row["holm"] <= SURE else set())
+            found[row["metric"]] |= {row["against"]} | ({row["label"]} if not row["behind"] <= SURE else set())
     return found
 
 
@@ -116,10 +116,10 @@ def notes(comparison: "Comparison") -> list[str]:
             said.append("A difference to a setting of one seed tells of these very runs; another seed may turn it.")
         said.append(
             f"Differences are to {comparison.baseline or 'the best of each metric'}, on the same pictures; p is "
-            f"corrected for all of them, metric by metric (Holm)."
+            f"corrected metric by metric for {'all of them' if comparison.baseline else 'all pairs'} (Holm)."
         )
         if comparison.baseline is None:
-            said.append(f"Bold: the best, and what no test tells from it at {100 * SURE:.0f} %.")
+            said.append(f"Bold: what may be the best, at {100 * SURE:.0f} % (multiple comparisons with the best).")
     if len(rows(comparison.table, kind="reference")):
         said.append("Rows without seeds learn nothing.")
     if comparison.left_out:
