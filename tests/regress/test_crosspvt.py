@@ -156,7 +156,9 @@ def test_in_the_release_queries_and_keys_of_the_second_stage_learn_nothing():
     }
     model = made(faithful=True)
     loss(model, model(features()), grams(), SHARE, torch.tensor([[0], [1]]))["numbers"].backward()
+    assert model.mix.pvt is not None
     weight = model.mix.pvt.attend.to_key_value.weight.grad
+    assert weight is not None
     keys, values = weight.chunk(2)
     assert keys.abs().sum() < 1e-7 * values.abs().sum()
 
@@ -406,3 +408,21 @@ def test_folds_at_once_learn_what_each_learns_alone(tiled):
 def test_settings_of_a_training_that_a_larger_model_cannot_have():
     with pytest.raises(RunError, match="leave out --scaling log1p and --loss mse"):
         whole(head(), Training(scaling="log1p"), TARGETS, [SUM])
+
+
+def test_small_tiles_may_be_the_big_ones():
+    config = replace(SMALL, small_grid=(2, 2))
+    assert len(tile_views(config, ["identity", "vflip"])) == 16
+    boxes = tuple(dict.fromkeys(tiles(config)))
+    held = Held(torch.zeros(8, 1, 1, 12, dtype=torch.float16))
+    pictures = Pictures(held, ["a"], ("identity",), boxes, np.arange(8).reshape(1, 1, 8), (1, 1, 12))
+    heads = CrossPVTHeads(config, 12, ["one"], 5)
+    assert heads.arranged(pictures).rows.tolist() == [[[0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 6, 7]]]
+
+
+def test_settings_from_texts():
+    found = CrossPVTConfig.told(["faithful=true", "dims=16,32,48", "aside=1", "mixing=scan"])
+    assert found == CrossPVTConfig(faithful=True, dims=(16, 32, 48), aside=1.0, mixing="scan")
+    for text, said in (("mixin=scan", 'Did you mean "mixing"'), ("dims=8", "kind"), ("width=wide", "kind")):
+        with pytest.raises(RunError, match=said):
+            CrossPVTConfig.told([text])

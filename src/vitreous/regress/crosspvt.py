@@ -92,7 +92,8 @@ class CrossPVTConfig(HeadConfig):
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "CrossPVTConfig":
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        found: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
+        return cls(**found)
 
     @staticmethod
     def told(texts: Sequence[str]) -> "CrossPVTConfig":
@@ -115,7 +116,9 @@ class CrossPVTConfig(HeadConfig):
 
     @property
     def stage_heads(self) -> tuple[int, int, int]:
-        return self.mobilevit_heads, self.sra_heads, min(8, self.dims[2] // 64 + 1)
+        last = self.dims[2]
+        most = min(8, last // 64 + 1)  # the release's rule, which need not divide any width but its own
+        return self.mobilevit_heads, self.sra_heads, next(n for n in range(most, 0, -1) if last % n == 0)
 
     @property
     def tiles(self) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 from zlib import crc32
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from vitreous.errors import StoreError
-from vitreous.features.views import TURNS
+from vitreous.features.views import TURNS, crop_box
 from vitreous.regress.crosspvt import SIDES, Answer, CrossPVT, CrossPVTConfig, others, random_pairs
 from vitreous.regress.heads import HeadConfig, Heads, Votes
 from vitreous.regress.pictures import Box, Pictures
@@ -23,7 +24,7 @@ LEAST = 1e-3  # a unit is at least this share of the largest, or a target that i
 
 @dataclass(frozen=True)
 class CrossVotes(Votes):
-    """With all that the loss asks for, head by head; draw: the seed of its pairs."""
+    """With all that the loss asks for, head by head."""
 
     answers: tuple[Answer, ...] = ()
 
@@ -110,12 +111,12 @@ class CrossPVTHeads(Heads):
             return pictures
         place = {box: at for at, box in enumerate(pictures.tiles)}
         missing = [box for box in boxes if box not in place]
-        if missing or len(pictures.tiles) > len(boxes):
+        if missing or len(place) > len(set(boxes)):
             (a, b), (c, d) = config.small_grid, config.big_grid
             raise StoreError(
                 f"{pictures.store.path} holds {len(pictures.tiles)} tiles per picture, and crosspvt looks at "
-                f"{len(boxes)}: each half in {a}x{b} and in {c}x{d}.\nLeave out --store to have one made. Its views "
-                f"begin with  {' '.join(tile_views(config, ['identity'])[:2])} ..."
+                f"{len(set(boxes))}: each half in {a}x{b} and in {c}x{d}.\nLeave out --store to have one made. "
+                f"Its views begin with  {' '.join(tile_views(config, ['identity'])[:2])} ..."
             )
         stored = np.array([place[box] for box in boxes])
         rows = [pictures.rows[:, at][:, stored[seen_at(config, view)]] for at, view in enumerate(pictures.views)]
@@ -150,22 +151,20 @@ def grids(config: CrossPVTConfig) -> Iterator[tuple[int, tuple[int, int]]]:
 
 def tiles(config: CrossPVTConfig) -> tuple[Box, ...]:
     """Left, top, right, bottom in shares of the picture."""
-    return tuple(
-        tuple(float(f"{share:.6g}") for share in box)
-        for side, (rows, columns) in grids(config)
-        for r in range(rows)
-        for box in (
-            ((side + c / columns) / SIDES, r / rows, (side + (c + 1) / columns) / SIDES, (r + 1) / rows)
-            for c in range(columns)
-        )
-    )
+    found: list[Box] = []
+    for side, (rows, columns) in grids(config):
+        for r, c in product(range(rows), range(columns)):
+            box = (side + c / columns) / SIDES, r / rows, (side + (c + 1) / columns) / SIDES, (r + 1) / rows
+            found.append(crop_box("crop:" + ",".join(f"{share:.6g}" for share in box)))  # as a view says it
+    return tuple(found)
 
 
 def tile_views(config: CrossPVTConfig, kinds: Sequence[str]) -> tuple[str, ...]:
     """Views that a store needs, in each of some kinds ("identity", "hflip", ...); the release has these three:
     identity, hflip, vflip.
     """
-    crops = ["crop:" + ",".join(f"{side:.6g}" for side in box) for box in tiles(config)]
+    boxes = dict.fromkeys(tiles(config))  # small tiles may be big ones, too
+    crops = ["crop:" + ",".join(f"{side:.6g}" for side in box) for box in boxes]
     return tuple(crop if kind == "identity" else f"{crop}+{kind}" for kind in kinds for crop in crops)
 
 
