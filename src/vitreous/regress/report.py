@@ -25,9 +25,8 @@ def report_lines(folder: Path) -> list[str]:
         f"  before sums        {number(found['as_voted'])}",
         f"  mean of the target {number(found['mean_of_each_target'])}",
     ]
-    lines += [
-        f"  look-up of {' and '.join(one['columns'])}: {number(one['weighted_r2'])}" for one in found["look_ups"][:2]
-    ]
+    known = {" and ".join(one["columns"]): one["weighted_r2"] for one in found["look_ups"][:2]}
+    lines += [f"  mean of the same {names}: {number(score)}" for names, score in known.items()]
     width = max(8, *map(len, found["targets"]))
     lines += ["", f"{'target':{width}}  {'R²':24} mean absolute error"]
     for name, one in found["targets"].items():

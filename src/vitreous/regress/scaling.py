@@ -44,6 +44,6 @@ class Scaling:
         """As each head would see them."""
         return (y.log1p() if self.kind == "log1p" else y)[:, None] / self.unit
 
-    def back(self, z: Float[Tensor, "b m t"]) -> Float[Tensor, "b m t"]:
+    def back(self, z: Float[Tensor, "*b m t"]) -> Float[Tensor, "*b m t"]:
         values = z * self.unit
         return values.expm1() if self.kind == "log1p" else values
