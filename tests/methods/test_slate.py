@@ -91,7 +91,7 @@ def test_codes_of_features_learn_first_and_then_stay():
     for method.progress in (0.6, 0.8, 1.0):
         optimiser.zero_grad()
         terms = method.loss(method(seen), seen)
-        assert terms["codes"] == 0
+        assert terms["codes_rebuild"] == 0
         sum(terms.values()).backward()
         optimiser.step()
     for name, p in method.words.named_parameters():

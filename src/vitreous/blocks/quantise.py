@@ -93,7 +93,8 @@ class CodeAutoencoder(nn.Module):
         that is over, is above 1.
         """
         if done > 1:  # but every parameter has a part in it, which training on several devices insists on
-            return {"codes": 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum()}
+            nothing = 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum()
+            return {name: nothing for name in ("codes_rebuild", "codes_align", "codes_commit", "codes_norm")}
         latent = self.encode(x)
         code = self.book(latent.flatten(2).mT, sharpness(done)).code.mT.unflatten(2, latent.shape[2:])
         share = mix(done)
