@@ -94,7 +94,7 @@ class CodeAutoencoder(nn.Module):
         """
         if done > 1:  # but every parameter has a part in it, which training on several devices insists on
             nothing = 0.0 * torch.stack([p.sum() for p in self.parameters()]).sum()
-            return {name: nothing for name in ("codes_rebuild", "codes_align", "codes_commit", "codes_norm")}
+            return dict.fromkeys(("codes_rebuild", "codes_align", "codes_commit", "codes_norm"), nothing)
         latent = self.encode(x)
         code = self.book(latent.flatten(2).mT, sharpness(done)).code.mT.unflatten(2, latent.shape[2:])
         share = mix(done)
