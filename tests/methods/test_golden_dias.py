@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import torch
 from torch import nn
 from torch.testing import assert_close
 
@@ -68,7 +67,7 @@ def state_of(case):
 def test_a_training_step_equals_the_release_forward_and_backward(golden):
     case = golden("model_dias_train_step")
     config, features = case.config, case("in.features").movedim(1, -1)[:, None]
-    b, _, h, w, d = features.shape
+    _b, _, h, w, d = features.shape
     k, s = case("draw.noise").shape[1:]
     about = dict(iterations=config["iters"], later=config["iters"], distill=config["distill_weight"])
     layers = dict(decoder_layers=config["layers"], decoder_heads=config["heads"])

@@ -47,18 +47,17 @@ class CrossScaleFusion(nn.Module):
         super().__init__()
         self.first = nn.Parameter(0.02 * torch.randn(2, dim)) if learned else None
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2))  # shared by all layers
-        self.among = nn.ModuleList(
-            nn.ModuleList(AttentionBlock(dim, heads, 2, dropout) for _ in range(2)) for _ in range(layers)
-        )
-        self.across = nn.ModuleList(
-            nn.ModuleList(attention(dim, heads, dropout) for _ in range(2)) for _ in range(layers)
-        )
+        # layer by layer, one of each set after the other
+        self.among = nn.ModuleList(AttentionBlock(dim, heads, 2, dropout) for _ in range(2 * layers))
+        self.across = nn.ModuleList(attention(dim, heads, dropout) for _ in range(2 * layers))
 
     def forward(self, small: Float[Tensor, "b n d"], big: Float[Tensor, "b m d"]) -> Float[Tensor, "b k d"]:
         """Both first tokens, then the other n of `small` and m of `big`: k = 2 + n + m."""
         firsts = small.new_zeros(2, small.shape[2]) if self.first is None else self.first
         sets = [torch.cat([firsts[i].expand(len(x), 1, -1), x], 1) for i, x in enumerate((small, big))]
         for among, across in zip(self.among, self.across, strict=True):
+            assert isinstance(among, nn.ModuleList)
+            assert isinstance(across, nn.ModuleList)
             sets = [block(x) for block, x in zip(among, sets, strict=True)]
             told = [self.look(across[i], sets[i], sets[1 - i], i) for i in range(2)]
             sets = [torch.cat([x[:, :1] + one, x[:, 1:]], 1) for x, one in zip(sets, told, strict=True)]

@@ -100,7 +100,7 @@ def viewed(
 
 
 def draws(pixels: Shaped[np.ndarray, "y x *c"], view: str) -> np.random.Generator:
-    return np.random.default_rng([crc32(np.ascontiguousarray(pixels)), crc32(view.encode())])
+    return np.random.default_rng([crc32(np.ascontiguousarray(pixels).tobytes()), crc32(view.encode())])
 
 
 def turned(pixels: Shaped[np.ndarray, "y x *c"], degrees: float) -> Shaped[np.ndarray, "y x *c"]:

@@ -1,5 +1,9 @@
 """Cells of a CSV file, with the line and column that each stands in, so that whatever is wrong can be found."""
 
+# what pandas answers is narrower than its stubs say
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportReturnType=false, reportCallIssue=false
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path

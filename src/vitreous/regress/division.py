@@ -1,5 +1,9 @@
 """How the pictures of a table are divided into folds, as asked for on a command line or in Python."""
 
+# what pandas answers is narrower than its stubs say
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportReturnType=false, reportCallIssue=false
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -5,6 +5,10 @@ well a visit is recognised: `groups`. What should be alike in all parts (places,
 as `strata`.
 """
 
+# what pandas answers is narrower than its stubs say
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportReturnType=false, reportCallIssue=false
+
 import warnings
 from collections import Counter
 from collections.abc import Sequence

