@@ -69,8 +69,7 @@ def test_fusion_puts_first_tokens_ahead_and_swaps_with_its_inputs():
         if name == "first":
             value = value.flip(0)
         else:
-            place = 1 if at[0] == "norms" else 2
-            at[place] = str(1 - int(at[place]))
+            at[1] = str(int(at[1]) ^ 1)
         turned[".".join(at)] = value
     swapped.load_state_dict(turned)
     order = [1, 0, *range(8, 12), *range(2, 8)]  # both first tokens, then the other set's

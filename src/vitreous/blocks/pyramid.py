@@ -55,11 +55,9 @@ class CrossScaleFusion(nn.Module):
         """Both first tokens, then the other n of `small` and m of `big`: k = 2 + n + m."""
         firsts = small.new_zeros(2, small.shape[2]) if self.first is None else self.first
         sets = [torch.cat([firsts[i].expand(len(x), 1, -1), x], 1) for i, x in enumerate((small, big))]
-        for among, across in zip(self.among, self.across, strict=True):
-            assert isinstance(among, nn.ModuleList)
-            assert isinstance(across, nn.ModuleList)
-            sets = [block(x) for block, x in zip(among, sets, strict=True)]
-            told = [self.look(across[i], sets[i], sets[1 - i], i) for i in range(2)]
+        for layer in range(0, len(self.among), 2):
+            sets = [self.among[layer + i](sets[i]) for i in range(2)]
+            told = [self.look(self.across[layer + i], sets[i], sets[1 - i], i) for i in range(2)]
             sets = [torch.cat([x[:, :1] + one, x[:, 1:]], 1) for x, one in zip(sets, told, strict=True)]
         return torch.cat([sets[0][:, :1], sets[1][:, :1], sets[0][:, 1:], sets[1][:, 1:]], 1)
 
