@@ -10,6 +10,7 @@ from vitreous.errors import RunError, StoreError
 from vitreous.features.extract import extract
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
+from vitreous.methods.dinosaur import DINOSAUR
 from vitreous.runs import Run
 from vitreous.train.fit import Keep, counted, fit
 from vitreous.train.history import read_history
@@ -95,6 +96,21 @@ def test_resumed_equals_uninterrupted(blobs_store, tmp_path, request, monkeypatc
 def test_a_log_that_was_killed_before_its_first_row_is_begun_again(blobs_store, tmp_path):
     (tmp_path / "log.csv").touch()
     assert read_history(train(blobs_store(), tmp_path).folder)["step"] == list(range(12))
+
+
+def test_a_method_knows_how_much_of_its_training_is_over(blobs_store, tmp_path, monkeypatch):
+    seen, loss = [], DINOSAUR.loss
+
+    def told(self, out, batch):
+        seen.append((self.training, self.progress))
+        return loss(self, out, batch)
+
+    monkeypatch.setattr(DINOSAUR, "loss", told)
+    monkeypatch.setattr("vitreous.train.fit.VALIDATIONS", 2)
+    run = train(blobs_store(), tmp_path, replace(SHORT, steps=4), validate=0.25)
+    assert [progress for training, progress in seen if training] == [0.0, 0.25, 0.5, 0.75]
+    assert {progress for training, progress in seen if not training} == {1.0}  # held-out losses can be compared
+    assert Run.load(run.folder).method.progress == 1
 
 
 def test_a_running_mean_of_the_weights_is_what_the_run_uses(blobs_store, tmp_path):
