@@ -32,6 +32,13 @@ def test_slots_left_out_do_not_count():
     assert slot_contrast(slots, gone).item() == pytest.approx(first_only, abs=1e-5)
 
 
+def test_precision_does_not_suffer_from_bfloat16():
+    slots = 1 + 0.05 * torch.randn(2, 3, 4, 8, generator=torch.Generator().manual_seed(0))  # cosines near 1
+    with torch.autocast("cpu", torch.bfloat16):
+        half = slot_contrast(slots)
+    assert_close(half, slot_contrast(slots), atol=1e-5, rtol=1e-5)
+
+
 def test_slots_of_other_clips_are_told_from_too():
     apart = slot_contrast(BY_HAND)
     assert slot_contrast(BY_HAND.repeat(2, 1, 1, 1)) > apart + 0.6  # a copy of itself, so log 2 more

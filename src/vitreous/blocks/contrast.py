@@ -18,7 +18,8 @@ def slot_contrast(
     if slots.shape[1] < 2:
         return slots.new_zeros(())
     x = normalize(slots.float(), dim=-1).transpose(0, 1).flatten(1, 2)  # t (b k) s
-    logits = x[:-1] @ x[1:].mT / temperature  # u earlier later
+    with torch.autocast(x.device.type, enabled=False):  # bfloat16 tells no cosines above 0.99 apart
+        logits = x[:-1] @ x[1:].mT / temperature  # u earlier later
     itself = logits.diagonal(dim1=1, dim2=2)
     if keep is None:
         return (logits.logsumexp(1) - itself).mean()

@@ -69,7 +69,7 @@ def preheat_loss(
     guess: Float[Tensor, "b k s"], slots: Float[Tensor, "b k s"], keep: Bool[Tensor, "b k"] | None = None
 ) -> Tensor:
     """Mean square of what the guess misses the final slots by. No gradient reaches these."""
-    missed = (guess - slots.detach()).square().mean(-1)
+    missed = (guess.float() - slots.detach().float()).square().mean(-1)
     if keep is None:
         return missed.mean()
     return (missed * keep).sum() / keep.sum().clamp(min=1)

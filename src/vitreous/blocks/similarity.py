@@ -17,7 +17,8 @@ def likeness(
     threshold  cosines below it count for nothing; a patch that resembles none resembles all alike
     """
     x = normalize(features.float(), dim=-1)
-    cosines = x[:, :-1] @ x[:, 1:].mT
+    with torch.autocast(x.device.type, enabled=False):  # bfloat16 tells no cosines above 0.99 apart
+        cosines = x[:, :-1] @ x[:, 1:].mT
     if threshold is not None:
         low = cosines < threshold
         cosines = cosines.masked_fill(low & ~low.all(-1, keepdim=True), -torch.inf).masked_fill(

@@ -149,7 +149,7 @@ class SlotFormer(Method):
         slots, features = out.slots.detach(), batch.features.flatten(2, 3)
         coming, decoded = self.foretell(slots[:, :known], frames - known, keep)
         there = slots.new_ones(slots.shape[::2]) if keep is None else keep
-        missed = (coming - slots[:, known:]).square().mean((1, 3))  # b k
+        missed = (coming.float() - slots[:, known:].float()).square().mean((1, 3))  # b k
         terms["slots"] = config.rollout_slots * (missed * there).sum() / there.sum()
         target = features - features.mean(2, keepdim=True) * config.centre
         terms["foretold"] = config.rollout_rebuild * rebuild_loss(
