@@ -47,7 +47,7 @@ def test_a_saved_run_loads_from_its_path_alone(tmp_path):
 def test_what_is_not_a_run_is_named(tmp_path):
     with pytest.raises(RunError, match="No finished run in .*\n.*vitreous train STORE --out RUN"):
         Run.load(tmp_path)
-    (tmp_path / "checkpoint.safetensors").touch()
+    (tmp_path / "recipe.yaml").touch()
     with pytest.raises(RunError, match="interrupted"):
         Run.load(tmp_path)
 
