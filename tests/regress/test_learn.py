@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.testing import assert_close
 
 from vitreous.errors import FeatureMismatch, RunError
 from vitreous.metrics.regression import r2, weighted_r2
@@ -61,7 +60,7 @@ def test_all_heads_at_once_are_all_heads_one_by_one(pasture, training, kind):
             at = member * 4 + targets[0]
             for name, value in alone.heads.state_dict().items():
                 here = together.heads.state_dict()[name][at : at + len(targets)]
-                assert_close(here, value, atol=1e-5, rtol=1e-5, msg=name)
+                assert torch.equal(here, value), name  # bit for bit, or longer trainings would drift apart
 
 
 def test_a_member_never_sees_its_own_fold(pasture):

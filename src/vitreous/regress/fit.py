@@ -69,7 +69,7 @@ def ensemble_for(
         joint=head.joint,
     )  # fmt: skip
     scaled = unit.scaled(true)
-    start = torch.stack([scaled[torch.from_numpy(own), at].mean(0) for at, own in enumerate(trains)])
+    start = torch.stack([scaled[torch.from_numpy(own), at].double().mean(0).float() for at, own in enumerate(trains)])
     ensemble.heads.start_at(start.reshape(len(ensemble.heads), -1))
     return ensemble
 

@@ -42,8 +42,9 @@ class SAM:
         squares = []
         for p, grad, _ in self.parameters():
             square = (p.abs() * grad if self.adaptive else grad).square()
-            squares.append(square.flatten(1).sum(1) if self.apart else square.sum())
-        return torch.stack(squares).sum(0).sqrt()
+            # one by one: a sum along rows rounds as their number has it
+            squares.append(torch.stack([own.sum() for own in square]) if self.apart else square.sum())
+        return sum(squares[1:], squares[0]).sqrt()
 
     @torch.no_grad()
     def climb(self) -> Tensor:
