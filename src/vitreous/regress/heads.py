@@ -180,7 +180,7 @@ class PatchHeads(Heads):
     """Every patch by itself, and the mean of the votes."""
 
     def forward(self, x: Float[Tensor, "b n d"], seed: int | None = None) -> Votes:
-        each = self.kept_positive(self.layers(x.flatten(0, 1)[None], seed)).unflatten(1, x.shape[:2])
+        each = self.kept_positive(self.layers(x.flatten(0, 1), seed)).unflatten(1, x.shape[:2])
         each = each.permute(1, 2, 0, 3)
         return Votes(each.mean(1), each)
 
@@ -197,7 +197,7 @@ class PooledHeads(Heads):
     """The mean of all patches, then the network: nothing says which patch gave what."""
 
     def forward(self, x: Float[Tensor, "b n d"], seed: int | None = None) -> Votes:
-        return Votes(self.kept_positive(self.layers(x.mean(1)[None], seed)).transpose(0, 1), None)
+        return Votes(self.kept_positive(self.layers(x.mean(1), seed)).transpose(0, 1), None)
 
 
 class ClassTokenHeads(PooledHeads):
