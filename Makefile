@@ -1,9 +1,10 @@
 # make demo   the main job on embedded data, offline
 # make test   formatting, types, layers, tests: everything that must hold before a commit
+# make docs   the documentation as a site, in site/; open site/index.html
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all lint docs clean
 
 demo: .venv/ready
 	$(BIN)/vitreous demo --out demo
@@ -19,6 +20,10 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+docs: .venv/ready
+	$(BIN)/mkdocs build --strict --quiet
+	@echo site/index.html
+
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
@@ -26,4 +31,4 @@ lint: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv demo .pytest_cache .ruff_cache
+	rm -rf .venv demo site .pytest_cache .ruff_cache
