@@ -16,10 +16,11 @@ MAY_IMPORT = {
     "features": {"data", "backbones"},
     "methods": {"blocks"},  # no data, no Lightning: a paper is just a module
     "regress": {"blocks", "features", "metrics"},  # table to ensemble in one folder, without Lightning; see ON_STORES
-    "runs": {"methods"},
+    "shipped": set(),  # runs inside the package, by name
+    "runs": {"methods", "shipped"},
     "train": {"features", "methods", "runs", "metrics"},
-    "predict": {"data", "backbones", "blocks", "features", "regress", "runs"},  # blocks: which slots are one
-    "report": {"backbones", "data", "features", "metrics", "predict", "runs"},
+    "predict": {"data", "backbones", "blocks", "features", "regress", "runs", "shipped"},  # blocks: which slots are one
+    "report": {"backbones", "data", "features", "metrics", "predict", "runs", "shipped"},
     "sweep": {"data", "backbones", "features", "methods", "metrics", "train", "runs", "report"},
 }  # cli/ may import anything, inside its functions
 ON_STORES = {  # of regress/; stacked: which tiles a larger model needs

@@ -22,6 +22,7 @@ from torch import Tensor
 from vitreous.errors import RunError, did_you_mean
 from vitreous.methods import method_class
 from vitreous.methods.base import Method
+from vitreous.shipped import find_run, hint
 
 WEIGHTS = "model.safetensors"
 TEACHER = "teacher"
@@ -60,16 +61,19 @@ class Run:
 
     @staticmethod
     def load(folder: Path | str, weights: str = WEIGHTS) -> "Run":
-        """Read a run; strict: every weight must be there and fit. `weights` may name last.safetensors instead."""
-        folder = Path(folder)
+        """Read a run, by its folder or the name of a shipped one; strict: every weight must be there and fit.
+
+        weights  may name last.safetensors instead
+        """
+        folder = find_run(folder)
         if not (folder / weights).is_file():
             unfinished = (folder / "recipe.yaml").is_file()  # the first that is written
-            hint = (
+            advice = (
                 "Its training was interrupted: the same `vitreous train` goes on."
                 if unfinished
-                else ("Train one:  vitreous train STORE --out RUN")
+                else ("Train one:  vitreous train STORE --out RUN" + hint(folder))
             )
-            raise RunError(f"No finished run in {folder}: {weights} is missing.\n{hint}")
+            raise RunError(f"No finished run in {folder}: {weights} is missing.\n{advice}")
         recipe = read_recipe(folder)
         tensors = load_file(folder / weights)
         statistics = {n.removeprefix(STANDARDISE): t for n, t in tensors.items() if n.startswith(STANDARDISE)}

@@ -7,9 +7,12 @@ def inspect(path: Path, sample: int = 16) -> None:
     """Print what a feature store or a run folder holds, and check a store; the exit status is 1 if it is not intact.
 
     Args:
-        path: Feature store, or run folder.
+        path: Feature store, or run folder, or the name of a run that comes with the package.
         sample: So many stored pictures go through the backbone again, to compare features; 0 for none.
     """
+    from vitreous.shipped import find_run
+
+    path = find_run(path)
     if (path / "recipe.yaml").is_file():
         print_run(path)
         return

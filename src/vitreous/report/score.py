@@ -34,6 +34,7 @@ from vitreous.report.measure import CLIP_METRICS, METRICS, VERSION, of_slots
 from vitreous.report.records import PLACE, Picture, Records, measure
 from vitreous.report.tables import Table, parts, print_table, summaries, table
 from vitreous.runs import Run
+from vitreous.shipped import is_shipped
 from vitreous.types import Frame, Score
 
 
@@ -58,6 +59,11 @@ def score(
         raise RunError(
             f"{run.folder} was trained on {store.meta.source['name']}, the very data in {store.path}: a score on it "
             "says little.\nScore on other data, or say --on-training-data true."
+        )
+    if is_shipped(run.folder):
+        raise RunError(
+            f"{run.folder.name} is part of the package, and scores are kept in the run's folder.\n"
+            f"Score a copy of it:  cp -r {run.folder} {run.folder.name}"
         )
     if not len(store):
         raise StoreError(f"{store.path} is empty: there is nothing to score.")
