@@ -130,7 +130,7 @@ class SlotMixer(nn.Module):
 
     def forward(self, slots: Float[Tensor, "b k s"], keep: Bool[Tensor, "b k"] | None = None) -> Rebuilt:
         """Rebuild the features. Slots that `keep` leaves out are mixed into nothing."""
-        query, memory = self.position.expand(len(slots), -1, -1), self.norm_memory(slots)
+        query, memory = self.position.expand(slots.shape[0], -1, -1), self.norm_memory(slots)
         for block in self.allocate:
             query = block(query, memory, keep)
         key = self.to_key(self.norm_key(slots)) * slots.shape[-1] ** -0.5
@@ -204,7 +204,7 @@ class AutoregressiveDecoder(nn.Module):
         way = self.orders[order]
         if target.shape[1] != len(way):
             raise ValueError(f"the target has {target.shape[1]} patches, the decoder's grid has {len(way)}")
-        x = torch.cat([self.begin[order].expand(len(target), -1, -1), target[:, way[:-1]]], dim=1)
+        x = torch.cat([self.begin[order].expand(target.shape[0], -1, -1), target[:, way[:-1]]], dim=1)
         x = self.project_features(x)
         if self.position is not None:
             x = x + self.position[:, way]

@@ -27,7 +27,7 @@ class SharedGaussian(nn.Module):
     ) -> Float[Tensor, "b k s"]:
         """Draw slots for each sample; of `features` only the number of samples matters."""
         if noise is None:
-            shape = (len(features), self.slots, self.mean.shape[-1])
+            shape = (features.shape[0], self.slots, self.mean.shape[-1])
             noise = torch.randn(shape, device=features.device, dtype=self.mean.dtype)
         return self.mean + noise * self.log_std.exp()
 
@@ -54,7 +54,7 @@ class SlotGaussian(nn.Module):
         self, features: Float[Tensor, "b n d"], *, noise: Float[Tensor, "b k s"] | None = None
     ) -> Float[Tensor, "b k s"]:
         """Draw slots for each sample; of `features` only the number of samples matters."""
-        mean = self.mean.expand(len(features), -1, -1)
+        mean = self.mean.expand(features.shape[0], -1, -1)
         if self.spread == "own" and not self.training:
             return mean
         if noise is None:
@@ -73,7 +73,7 @@ class LearnedSlots(nn.Module):
 
     def forward(self, features: Float[Tensor, "b n d"]) -> Float[Tensor, "b k s"]:
         """Of `features` only the number of samples matters."""
-        return self.slots.expand(len(features), -1, -1)
+        return self.slots.expand(features.shape[0], -1, -1)
 
 
 class BoxSlots(nn.Module):
@@ -143,7 +143,7 @@ class PatchGroups(nn.Module):
 
     def pick(self, x: Float[Tensor, "b n d"]) -> Float[Tensor, "b c d"]:
         """Candidates, far apart. With fewer patches than candidates some are picked twice."""
-        rows = torch.arange(len(x), device=x.device)
+        rows = torch.arange(x.shape[0], device=x.device)
         if self.training:
             pick = torch.randint(x.shape[1], (len(x),), device=x.device)
         else:

@@ -24,17 +24,17 @@ class Tree(NamedTuple):
 
     def cut(self, merges: Int[Tensor, " b"]) -> Int[Tensor, "b k"]:
         """The clusters of each sample after so many merges."""
-        return self.labels[torch.arange(len(merges), device=merges.device), merges]
+        return self.labels[torch.arange(merges.shape[0], device=merges.device), merges]
 
     def below(self, threshold: float | Float[Tensor, " b"]) -> Int[Tensor, " b"]:
         """How many merges happen below a distance. Linkages here never go down but for rounding, which is smoothed."""
         if isinstance(threshold, Tensor):
             threshold = threshold[:, None]
-        return (self.heights.cummax(1).values < threshold).sum(1)
+        return ((~(self.heights < threshold)).cumsum(1) == 0).sum(1)  # as of a running maximum, which ONNX has not
 
     def top(self) -> Float[Tensor, " b"]:
         """Distance between the last two clusters; 0 where there never were two."""
-        return torch.cat([self.heights.new_zeros(len(self.heights), 1), self.heights], 1).nan_to_num(posinf=0).amax(1)
+        return torch.cat([self.heights.new_zeros(self.heights.shape[0], 1), self.heights], 1).nan_to_num(posinf=0).amax(1)
 
 
 @torch.no_grad()
