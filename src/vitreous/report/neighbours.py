@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from vitreous.features.store import FeatureStore
 from vitreous.predict.segment import to_pixels
@@ -79,12 +80,19 @@ def label(space: SlotSpace, slot: int) -> str:
 
 
 def crop(space: SlotSpace, store: FeatureStore, slot: int, text: str, above: str = "") -> UInt8[np.ndarray, "y x 3"]:
-    """The part of the picture that a slot owns, with some room around it, its mask outlined."""
+    """The part of the picture that a slot of a space owns."""
     line = space.table.iloc[slot]
-    image = store.frame(int(line["row"])).image
+    row = int(line["row"])
+    return cut(store.frame(row).image, space.masks[row], int(line["slot"]), text, above)
+
+
+def cut(
+    image: UInt8[np.ndarray, "y x 3"], masks: Float[Tensor, "k h w"], slot: int, text: str = "", above: str = ""
+) -> UInt8[np.ndarray, "side side 3"]:
+    """The part of a picture that a slot owns, with some room around it, its mask outlined."""
     scale = 2 * SIDE / min(image.shape[:2])  # enlarged before it is cut: the outline stays thin
     size = (round(image.shape[0] * scale), round(image.shape[1] * scale))
-    owned = (to_pixels(space.masks[int(line["row"])][None], size).labels[0] == int(line["slot"])).numpy()
+    owned = (to_pixels(masks[None], size).labels[0] == slot).numpy()
     top, left, side = window(owned)
     here = slice(top, top + side), slice(left, left + side)
     large = Image.fromarray(image).resize((size[1], size[0]), Image.Resampling.BICUBIC)
