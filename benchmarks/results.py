@@ -3,11 +3,20 @@
     python benchmarks/results.py --out scratch/report                      all parts; about an hour on two cores
     python benchmarks/results.py --out scratch/report --parts slots tau    stopped, the same command goes on
 
+    vitreous render --out scratch/slots --scenes 1000 --seed 101
+    vitreous render --out scratch/final --split test --scenes 300 --seed 301
+    vitreous render --out scratch/moving --scenes 200 --frames 24 --seed 401
+    vitreous render --out scratch/moving --split test --scenes 60 --frames 24 --seed 501
+    python benchmarks/results.py --out scratch/large --train scratch/slots --test scratch/final --parts stills
+    python benchmarks/results.py --out scratch/large --train scratch/moving/train --test scratch/moving/test --parts clips
+
 slots        3 to 13 of them, on glass_tiny, on the same net untrained, and on the colours of the patches
 tau          mask temperature of SAVi-DINOSAUR's broadcast decoder, with masks of the attention and with its own
 standardise  each way to
 batch        2 to 128, at equal samples
 video        SAVi-DINOSAUR and DINOSAUR, trained on stills, on clips of 24 frames
+stills       every method for pictures, as it comes: 11 slots, batches of 16, the same number of steps
+clips        every method for videos, as it comes: 11 slots, batches of 4 x 4 frames, the same number of steps
 
 Trained on the 150 embedded scenes (and their mirror images), scored on the 51 others, or with --train and --test on
 rendered ones; three seeds. OUT/PART/index.html is the page, table.md the table that docs/results.md shows. Metal
@@ -96,15 +105,32 @@ def video(report: Report) -> list[Path]:
     return [report.sweep("video", {"method": ["savi_dinosaur", "dinosaur"]}, test="clips")]
 
 
+def stills(report: Report) -> list[Path]:
+    return [
+        report.sweep("stills", {"method": ["dinosaur", "savi_dinosaur", "slate", "smoothsa", "dias"]}),
+        *(report.sweep(f"stills_{name}", {"method": [name]}) for name in ("spot", "slotdiffusion", "slot_attention")),
+        report.sweep("stills_decoders", {"decoder": ["mlp", "autoregressive"]}, method="dinosaur"),
+    ]
+
+
+def clips(report: Report) -> list[Path]:
+    together = ["dinosaur", "savi_dinosaur", "videosaur", "slotcontrast", "smoothsa", "randsfq", "slotformer", "dias"]
+    of_clips = {"frames": 4, "batch_size": 4}
+    return [
+        report.sweep("clips", {"method": together}, **of_clips),
+        *(report.sweep(f"clips_{name}", {"method": [name]}, **of_clips) for name in ("steve", "savi")),
+    ]
+
+
 PARTS: dict[str, Callable[[Report], list[Path]]] = {
-    part.__name__: part for part in (slots, tau, standardise, batch, video)
+    part.__name__: part for part in (slots, tau, standardise, batch, video, stills, clips)
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("report"))
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=["slots", "tau", "standardise", "batch", "video"])
     parser.add_argument("--train", type=Path, default=MINI)
     parser.add_argument("--test", type=Path, default=MINI)
     parser.add_argument("--steps", type=int, default=300)
