@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "predict": {"data", "backbones", "blocks", "features", "regress", "runs", "shipped"},  # blocks: which slots are one
     "report": {"backbones", "data", "features", "metrics", "predict", "runs", "shipped"},
     "sweep": {"data", "backbones", "features", "methods", "metrics", "train", "runs", "report"},
+    "view": {"blocks", "data", "features", "predict", "regress", "report", "runs", "shipped"},
 }  # cli/ may import anything, inside its functions
 ON_STORES = {  # of regress/; stacked: which tiles a larger model needs
     "pictures", "ensemble", "learn", "run", "fit", "scores", "answers", "report", "estimator", "stacked"

@@ -23,6 +23,7 @@ COMMANDS = {
     "sweep": ("vitreous.cli.sweep:command", "grid or search over any settings -> many runs, scored; resumes"),
     "compare": ("vitreous.cli.compare:command", "scored runs -> one table, a test per difference, figures, a page"),
     "segment": ("vitreous.cli.segment:segment", "run x pictures or videos -> masks and overlays"),
+    "view": ("vitreous.cli.view:open_viewer", "see what a run sees, in the browser: your pictures, clips, stores"),
     "regress": ("vitreous.cli.regress:command", "fit, predict, report: a table of numbers -> heads -> new pictures"),
     "backbones": ("vitreous.cli.backbones:command", "list, check, stats, panel: frozen Vision Transformers"),
     "inspect": ("vitreous.cli.inspect:inspect", "what a store or a run holds, and whether it is intact"),
