@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "train": {"features", "methods", "runs", "metrics"},
     "predict": {"data", "backbones", "blocks", "features", "regress", "runs", "shipped"},  # blocks: which slots are one
     "report": {"backbones", "data", "features", "metrics", "predict", "runs", "shipped"},
+    "export": {"backbones", "blocks", "data", "features", "methods", "predict", "regress", "runs", "shipped"},
     "sweep": {"data", "backbones", "features", "methods", "metrics", "train", "runs", "report"},
     "view": {"blocks", "data", "features", "predict", "regress", "report", "runs", "shipped"},
 }  # cli/ may import anything, inside its functions

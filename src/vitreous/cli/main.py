@@ -25,6 +25,7 @@ COMMANDS = {
     "segment": ("vitreous.cli.segment:segment", "run x pictures or videos -> masks and overlays"),
     "view": ("vitreous.cli.view:open_viewer", "see what a run sees, in the browser: your pictures, clips, stores"),
     "regress": ("vitreous.cli.regress:command", "fit, predict, report: a table of numbers -> heads -> new pictures"),
+    "export": ("vitreous.cli.export:export", "run -> one ONNX or torch.export file, checked against PyTorch"),
     "backbones": ("vitreous.cli.backbones:command", "list, check, stats, panel: frozen Vision Transformers"),
     "inspect": ("vitreous.cli.inspect:inspect", "what a store or a run holds, and whether it is intact"),
 }
