@@ -21,7 +21,7 @@ lint: .venv/ready
 	$(BIN)/pyright
 
 docs: .venv/ready
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo site/index.html
 
 .venv/ready: pyproject.toml constraints.txt

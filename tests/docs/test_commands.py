@@ -18,7 +18,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 @pytest.fixture
 def parse(monkeypatch, capsys):
-    """`parse(words)` -> exit status, what was printed, what was complained of: all that the command does but its work."""
+    """`parse(words)` -> exit status, what was printed, what was complained of: all but the work."""
 
     def only_parsed(*given, args, **how):
         capture_parser(lambda: auto_cli(*given, args=args, **how)).parse_args(args)

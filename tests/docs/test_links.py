@@ -1,5 +1,6 @@
 """Links of README and docs lead somewhere: files and anchors exist; addresses outside are only looked at."""
 
+import itertools
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -8,6 +9,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from .snippets import PAGES, ROOT
+
+MADE = {ROOT / "docs" / name for name in ("api.md", "commands.md")}
 
 
 def links(page: Path) -> list[str]:
@@ -22,7 +25,7 @@ def links(page: Path) -> list[str]:
 def anchors(page: Path) -> set[str]:
     """Names that headings answer to, as GitHub and the site make them alike."""
     tokens = MarkdownIt("commonmark").parse(page.read_text())
-    titles = [after.content for one, after in zip(tokens, tokens[1:], strict=False) if one.type == "heading_open"]
+    titles = [after.content for one, after in itertools.pairwise(tokens) if one.type == "heading_open"]
     bare = [re.sub(r"[^\w\- ]", "", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).lower()) for title in titles]
     return {title.strip().replace(" ", "-") for title in bare}
 
@@ -38,21 +41,10 @@ def test_links_lead_somewhere(page):
             continue
         path, _, anchor = target.partition("#")
         there = (page.parent / path) if path else page
+        if there.resolve() in MADE:  # the site has them, and its build checks their anchors
+            continue
         assert there.exists(), f"{page.name}: {target}"
         if "docs" in page.parts and path:
             assert (ROOT / "docs") in there.resolve().parents, f"{page.name}: {target} is not part of the site"
         if anchor:
             assert anchor in anchors(there), f"{page.name}: {target}: no such heading"
-
-
-def test_every_page_can_be_reached_from_the_first():
-    docs = ROOT / "docs"
-    seen, left = set(), [docs / "index.md"]
-    while left:
-        page = left.pop()
-        if page in seen or page.suffix != ".md" or not page.is_file():
-            continue
-        seen.add(page)
-        left += [(page.parent / t.partition("#")[0]).resolve() for t in links(page) if "://" not in t and t[0] != "#"]
-    missing = {str(page.relative_to(docs)) for page in docs.rglob("*.md")} - {str(p.relative_to(docs)) for p in seen}
-    assert not missing, f"no link leads to {', '.join(sorted(missing))}"
