@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "vitreous"
-BASE = {"types", "errors", "extras"}  # open to all; import nothing of ours but each other
+BASE = {"types", "errors", "extras", "notebook"}  # open to all; import nothing of ours but each other
 MAY_IMPORT = {
     "data": set(),
     "backbones": set(),
@@ -16,12 +16,15 @@ MAY_IMPORT = {
     "features": {"data", "backbones"},
     "methods": {"blocks"},  # no data, no Lightning: a paper is just a module
     "regress": {"blocks", "features", "metrics"},  # table to ensemble in one folder, without Lightning; see ON_STORES
-    "shipped": set(),  # runs inside the package, by name
+    "hub": set(),  # runs on the Hugging Face hub, by name
+    "shipped": {"hub"},  # runs inside the package, by name
     "runs": {"methods", "shipped"},
     "train": {"features", "methods", "runs", "metrics"},
     "predict": {"data", "backbones", "blocks", "features", "regress", "runs", "shipped"},  # blocks: which slots are one
     "report": {"backbones", "data", "features", "metrics", "predict", "runs", "shipped"},
-    "export": {"backbones", "blocks", "data", "features", "methods", "predict", "regress", "runs", "shipped"},
+    "share": {"hub", "regress", "runs", "shipped"},
+    "export": {"backbones", "blocks", "data", "features", "methods", "predict", "regress", "runs", "share", "shipped"},
+    "front": {"data", "features", "predict", "report", "runs", "shipped"},  # `import vitreous as vt`
     "sweep": {"data", "backbones", "features", "methods", "metrics", "train", "runs", "report"},
     "view": {"blocks", "data", "features", "predict", "regress", "report", "runs", "shipped"},
 }  # cli/ may import anything, inside its functions

@@ -22,6 +22,7 @@ from torch import Tensor
 from vitreous.errors import RunError, did_you_mean
 from vitreous.methods import method_class
 from vitreous.methods.base import Method
+from vitreous.notebook import as_picture, as_table
 from vitreous.shipped import find_run, hint
 
 WEIGHTS = "model.safetensors"
@@ -84,6 +85,19 @@ class Run:
             raise RunError(f"The weights in {folder} do not fit its recipe: {error}") from None
         return Run(folder, recipe, method.eval(), statistics)
 
+    def _repr_html_(self) -> str:
+        """In a notebook: what it is, how it was trained, and what it finds."""
+        recipe = self.recipe
+        rows = [
+            ("run", self.folder),
+            ("method", recipe.method),
+            ("settings", ", ".join(f"{name} {value}" for name, value in recipe.config.items())),
+            ("features", f"{recipe.backbone['name']}, grid {recipe.grid[0]} x {recipe.grid[1]}, {recipe.standardise}"),
+            ("trained on", recipe.source.get("name") or "nothing"),
+            ("training", ", ".join(f"{name} {value}" for name, value in recipe.training.items())),
+        ]
+        return as_table(rows) + as_picture(self.folder / "result.png")
+
     def save(self, weights: str = WEIGHTS) -> None:
         """Write recipe and weights; the weights last and in one move, so that a run is there or is not."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +139,7 @@ def write_recipe(folder: Path, recipe: Recipe) -> None:
 def read_recipe(folder: Path) -> Recipe:
     path = folder / "recipe.yaml"
     if not path.is_file():
-        raise RunError(f"{folder} is not a run: it has no recipe.yaml.")
+        raise RunError(f"{folder} is not a run: it has no recipe.yaml.{hint(folder)}")
     values = yaml.safe_load(path.read_text())
     missing = {f.name for f in fields(Recipe)} - set(values or {})
     if missing:

@@ -21,8 +21,9 @@ def segmented(name, clip=None, size=(33, 48), seed=0):
 
 def test_labels_overlays_and_shares(tmp_path):
     still = segmented("folder/cup")
-    with MaskWriter(tmp_path, npz=True) as write:
-        path = write(still)
+    with MaskWriter(tmp_path, ["labels", "overlay", "npz"]) as write:
+        written = write(still)
+    path = written[1]
     assert path == tmp_path / "overlays/folder/cup.png"
     labels = still.found.labels[0].numpy()
     assert (np.asarray(Image.open(tmp_path / "labels/folder/cup.png")) == labels).all()
@@ -36,7 +37,7 @@ def test_labels_overlays_and_shares(tmp_path):
 def test_each_video_is_a_video_and_a_still_is_none(tmp_path):
     av = pytest.importorskip("av")
     frames = [segmented(f"a/{i:04d}", "a", seed=i) for i in range(5)] + [segmented("b/0000", "b")]
-    with MaskWriter(tmp_path, mp4=True) as write:
+    with MaskWriter(tmp_path, ["mp4"]) as write:
         write(segmented("still"))
         for frame in frames:
             write(frame)
@@ -52,7 +53,7 @@ def test_each_video_is_a_video_and_a_still_is_none(tmp_path):
 
 def test_a_video_ends_when_something_fails(tmp_path):
     av = pytest.importorskip("av")
-    with suppress(KeyboardInterrupt), MaskWriter(tmp_path, mp4=True) as write:
+    with suppress(KeyboardInterrupt), MaskWriter(tmp_path, ["mp4"]) as write:
         write(segmented("a/0000", "a"))
         raise KeyboardInterrupt
     with av.open(tmp_path / "overlays/a.mp4") as video:

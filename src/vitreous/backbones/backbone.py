@@ -12,6 +12,7 @@ from vitreous.backbones.architectures import Architecture
 from vitreous.backbones.blocks import blocks_of, final_norm, projection, side_of
 from vitreous.backbones.presets import Triple
 from vitreous.errors import BackboneError
+from vitreous.notebook import as_table
 
 # on a CPU, more tokens at once only leave the cache: 64 pictures of 256 patches in one piece take 1.36 to 1.41 times
 # as long as in pieces of 16 (widths 192, 384 and 768; 2 cores). See benchmarks/backbone.py
@@ -166,6 +167,12 @@ class Backbone(nn.Module):
             "std": list(self.std),
             "digest": self.digest,
         }
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what identifies the features."""
+        return as_table(
+            [(name.replace("_", " "), value) for name, value in self.describe().items() if value is not None]
+        )
 
 
 def refuse_other_than_pictures(images: Tensor) -> None:

@@ -22,10 +22,11 @@ COMMANDS = {
     "diagnose": ("vitreous.cli.diagnose:command", "what is wrong with a run, in words, and what to try next"),
     "sweep": ("vitreous.cli.sweep:command", "grid or search over any settings -> many runs, scored; resumes"),
     "compare": ("vitreous.cli.compare:command", "scored runs -> one table, a test per difference, figures, a page"),
-    "segment": ("vitreous.cli.segment:segment", "run x pictures or videos -> masks and overlays"),
-    "view": ("vitreous.cli.view:open_viewer", "see what a run sees, in the browser: your pictures, clips, stores"),
+    "segment": ("vitreous.cli.segment:command", "pictures, videos, a camera -> masks, overlays, cut-outs, COCO"),
+    "view": ("vitreous.cli.view:command", "see what a run sees, in the browser: your pictures, clips, stores"),
     "regress": ("vitreous.cli.regress:command", "fit, predict, report: a table of numbers -> heads -> new pictures"),
     "export": ("vitreous.cli.export:export", "run -> one ONNX or torch.export file, checked against PyTorch"),
+    "hub": ("vitreous.cli.hub:command", "push, pull: runs on the Hugging Face hub; hf://owner/name is a run anywhere"),
     "backbones": ("vitreous.cli.backbones:command", "list, check, stats, panel: frozen Vision Transformers"),
     "inspect": ("vitreous.cli.inspect:inspect", "what a store or a run holds, and whether it is intact"),
 }

@@ -1,40 +1,128 @@
 """vitreous segment"""
 
+from inspect import signature
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
+
+from vitreous.cli.parser import Completed
+
+Kind = Literal["labels", "overlay", "objects", "coco", "npz", "mp4", "gif"]
 
 
 def segment(
-    run: Path,
-    source: Path,
+    source: str | None = None,
+    run: str | None = None,
     out: Path = Path("masks"),
+    save: list[Kind] = ["labels", "overlay"],  # noqa: B006 - read, never changed
     refine: bool = False,
     prune: float | Literal["auto"] | None = None,
-    npz: bool = False,
-    mp4: bool = False,
+    min_area: float = 0,
+    fit: Literal["crop", "squash"] | None = None,
+    webcam: str | None = None,
+    frames: int | None = None,
     on_error: Literal["raise", "skip"] = "raise",
+    keep_side: int = 2048,
+    max_pixels: int = 100_000_000,
     device: str = "auto",
 ) -> None:
-    """Segment images or videos with a trained run: label maps and overlays as PNG; videos keep their slot numbers.
+    """Find the objects in pictures and videos:  vitreous segment desk.png  or  vitreous segment RUN PICTURES
 
     Args:
-        run: Folder written by `vitreous train`.
-        source: An image, a video, or a folder of either.
-        out: Where labels/ and overlays/ go, one file per frame; made if missing.
-        npz: Also write soft shares of every slot, to shares/ (float16, large).
-        mp4: Also write the overlays of each video as a video (extra `video`).
+        source: A picture, a video, a folder of either, or the address of a stream (https, rtsp ...). Needs no --source.
+        run: Folder written by `vitreous train`; default: runs that come with the package, still for pictures and clip
+            for videos. Given before the source, it needs no --run.
+        out: Where labels/, overlays/ ... go, one file per frame; made if missing.
+        save: What to write, one or several: labels (PNG, pixel = slot number), overlay (PNG), objects (a cut-out PNG
+            each), coco (coco.json), npz (soft shares of every slot, large), mp4 and gif (overlays of videos).
         refine: Let borders follow the edges of the picture (guided filter) instead of interpolating the patches.
         prune: Make slots one that are nearer than this cosine distance, as 0.2, or auto: chosen for each picture.
+        min_area: Regions smaller than this go to their neighbours: a share of the picture as 0.002, or pixels as 50.
+        fit: crop the middle, with the grid's aspect ratio, or squash the whole picture; default: as trained.
+        webcam: Segment what a camera sees, as in --webcam 0, until Ctrl-C or --frames.
+        frames: Stop a stream or camera after so many frames.
         on_error: What a file that cannot be read does: stop with its name, or be skipped and listed.
-        device: auto, cpu or gpu.
+        keep_side: Longest side in pixels; larger pictures are reduced before anything else.
+        max_pixels: Larger pictures are refused before they are decoded.
+        device: auto, cpu or cuda.
     """
-    from vitreous.data import open_source
-    from vitreous.predict.segment import Segmenter
+    from vitreous.data.stream import is_stream
+    from vitreous.errors import VitreousError
+    from vitreous.front import segmenter_for
+
+    if (source is None) == (webcam is None):
+        raise VitreousError("Say what to segment:  vitreous segment PICTURE_VIDEO_OR_FOLDER  or  --webcam 0")
+    choose = segmenter_for(run, device, refine=refine, same=prune, min_area=min_area, fit=fit, keep_side=keep_side)
+    address = f"webcam:{webcam}" if source is None else source
+    if is_stream(address):
+        live(address, choose(False), out, save, frames)
+    else:
+        files(Path(address), choose, out, save, on_error, max_pixels)
+
+
+def files(path: Path, choose, out: Path, save: list[Kind], on_error: Literal["raise", "skip"], most: int) -> None:
+    """All pictures and videos of a path, with a bar where there are many."""
+    from vitreous.data import Reading, open_source
+    from vitreous.features.progress import Progress
+    from vitreous.predict.segment import segment_source
     from vitreous.report.write import MaskWriter
 
-    clips = open_source(source, on_error=on_error)
-    with MaskWriter(out, npz=npz, mp4=mp4) as write:
-        for found in Segmenter(run, device=device, refine=refine, same=prune).source(clips):
-            print(write(found))
-    for path, reason in clips.skipped:
-        print(f"skipped {path}: {reason}")
+    reading = Reading(max_pixels=most)
+    clips = open_source(path, on_error, reading=None if reading == Reading() else reading)
+    named = getattr(clips, "file", lambda key: None)
+    total = sum(clips.length(key) for key in clips.keys)
+    with MaskWriter(out, save, "vitreous segment") as write, Progress(total > 1, f"{clips.name} -> {out}") as bar:
+        bar.plan(total)
+        for found in segment_source(clips, choose):
+            written = write(found, None if found.clip else named(found.name))
+            bar.computed(1)
+            if total == 1:
+                print(*written, sep="\n")
+    print(out if total > 1 or "coco" not in save else out / "coco.json")
+    for broken, reason in clips.skipped:
+        print(f"skipped {broken}: {reason}")
+
+
+def live(address: str, segmenter, out: Path, save: list[Kind], frames: int | None) -> None:
+    """What a camera or stream shows, frame by frame, until it ends or someone presses Ctrl-C."""
+    from contextlib import suppress
+    from itertools import islice
+
+    from vitreous.data.stream import stream_frames
+    from vitreous.report.write import MaskWriter
+
+    seen = 0
+    with suppress(KeyboardInterrupt), MaskWriter(out, save, "vitreous segment") as write:
+        for found in segmenter.video(islice(stream_frames(address), frames), chunk=1):
+            write(found)
+            seen += 1
+            print(f"\r{seen} frames", end="", flush=True)
+    print(f"\n{out}")
+
+
+def places(arguments: list[str]) -> tuple:
+    """[RUN] SOURCE -> --run RUN --source SOURCE, and --save labels coco -> --save=[labels,coco]."""
+    flags = {f"--{name}" for name, p in signature(segment).parameters.items() if p.annotation is bool}
+    given, rest, at = [], [], 0
+    while at < len(arguments):
+        argument, at = arguments[at], at + 1
+        if argument == "--save":
+            chosen = []
+            while at < len(arguments) and arguments[at] in get_args(Kind):
+                chosen.append(arguments[at])
+                at += 1
+            rest += [f"--save=[{','.join(chosen)}]"] if chosen else ["--save", *arguments[at : at + 1]]
+            at += not chosen
+        elif argument.startswith("-"):
+            takes = "=" not in argument and argument not in ("-h", "--help")
+            yes_or_no = argument in flags and arguments[at : at + 1] not in (["true"], ["false"])
+            value = arguments[at : at + 1] if takes and not yes_or_no else []
+            rest += [argument, *value]
+            at += len(value)
+        else:
+            given.append(argument)
+    names = ["--source"] if len(given) == 1 else ["--run", "--source"]
+    placed = [part for pair in zip(names, given, strict=False) for part in pair]
+    return segment, [*placed, *given[len(names) :], *rest]
+
+
+command = Completed(places)

@@ -90,6 +90,10 @@ class FolderSource:
         kinds = Counter(_kind(clip) for clip in self._clips.values())
         return ", ".join(f"{n} {kind}{'s' if n > 1 else ''}" for kind, n in kinds.most_common())
 
+    def file(self, key: str) -> str:
+        """The clip's file below the folder, the first where it is a folder of frames."""
+        return self._clip(key).files[0]
+
     def instances(self, key: str) -> list[dict[str, Any]] | None:
         """Nothing is known of the objects but their ids."""
         self._clip(key)

@@ -158,7 +158,7 @@ def read_frames(path: Path, found: Scan, wanted: range) -> Iterator[UInt8[np.nda
                 fault = "it is damaged" if frame.is_corrupt else "there are more frames than packets"
                 break
             if at in wanted:
-                picture = _to_rgb(frame)
+                picture = to_rgb(frame)
                 size = size or picture.shape
                 if picture.shape != size:
                     raise Unreadable(path, f"frame {at} has {by(picture.shape)} pixels, those before {by(size)}")
@@ -205,7 +205,7 @@ def _reach(frames: Iterator[Any], found: Scan, start: int) -> Any:
     return None
 
 
-def _to_rgb(frame: Any) -> UInt8[np.ndarray, "y x 3"]:
+def to_rgb(frame: Any) -> UInt8[np.ndarray, "y x 3"]:
     if any(component.is_alpha for component in frame.format.components):
         over = Image.fromarray(frame.to_ndarray(format="rgba"))
         picture = np.asarray(Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB"))

@@ -27,6 +27,7 @@ from vitreous.features.preprocess import Preprocess, decode, decode_ids
 from vitreous.features.standardise import Standardiser
 from vitreous.features.statistics import Statistics
 from vitreous.features.writing import read_sums, sum_up
+from vitreous.notebook import as_pictures, as_table
 from vitreous.types import Frame
 
 PIN_ROWS = 256  # read at once while pinning
@@ -80,6 +81,17 @@ class FeatureStore:
 
     def __repr__(self) -> str:
         return f"FeatureStore({str(self.path)!r}: {len(self)} rows of {len(self.keys)} clips, {self.meta.describe()})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what it holds, and some of its pictures."""
+        first = [int(self.rows(key)[0]) for key in self.keys[:8]]
+        rows = [
+            ("store", self.path),
+            ("rows", f"{len(self)} of {len(self.keys)} clips"),
+            ("features", self.meta.describe()),
+            ("source", self.meta.source.get("name")),
+        ]
+        return as_table(rows) + as_pictures([self.frame(row).image for row in first])
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("dataset", "pid")}

@@ -9,21 +9,26 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from vitreous.backbones import Backbone, load_described
+from vitreous.backbones import Backbone
 from vitreous.blocks.redundancy import Same
 from vitreous.errors import FeatureMismatch, RunError
 from vitreous.features.needs import as_batch, provide, small_ids
-from vitreous.features.preprocess import Preprocess, resized
+from vitreous.features.preprocess import Preprocess, check_fit, nearest, resized
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
+from vitreous.predict.loading import warm_backbone, warm_run
 from vitreous.predict.prune import Pruned, check_same, prune
-from vitreous.runs import Run
+from vitreous.predict.regions import check_area, without_small
+from vitreous.runs import Run, read_recipe
+from vitreous.shipped import find_run
 from vitreous.types import Batch, Frame, Segmentation, SlotOutput, Source
 
 WORDS = {"pictures": "pictures", "first_ids": "the objects' ids in the first frame"}
+KEEP_SIDE = 2048  # px; shares of 11 slots in it are 185 MB
 REACH, EDGE = 1.5, 1e-3  # of the guided filter: radius in patches; variance of colour that counts as an edge
 
 
@@ -158,53 +163,72 @@ def several(items: Iterable[Item], count: int) -> Iterator[list[Item]]:
 class Segmented:
     """What was found in one frame, at the size of the part of the picture that the model saw.
 
-    name  of its files: the key of a still, key/0007 for a frame of a video
-    clip  key of the video; None for a still
+    name   of its files: the key of a still, key/0007 for a frame of a video
+    clip   key of the video; None for a still
+    slots  one vector per label
     """
 
     name: str
-    picture: np.ndarray
+    picture: UInt8[np.ndarray, "y x 3"]
     found: Segmentation
     clip: str | None = None
+    slots: Float[Tensor, "k s"] | None = None
 
 
 class Segmenter:
-    """Pictures -> segmentations with a run: loads the run's own backbone and statistics once.
+    """Pictures -> segmentations with a run: its own backbone and statistics, loaded once per process.
 
-    refine  let borders follow the edges of the picture
-    same    as of `find_slots`
+    refine     let borders follow the edges of the picture
+    same       as of `find_slots`
+    min_area   smaller regions go to their neighbours: a share of the picture, or pixels, see predict/regions.py
+    fit        crop: the part that the grid spans; squash: all of the picture; None: as the run was trained
+    keep_side  longest side in pixels; larger pictures are reduced before anything else, or their masks fill the memory
     """
 
     def __init__(
-        self, folder: Path | str, device: str = "auto", *, refine: bool = False, same: Same | None = None
+        self,
+        run: Run | Path | str,
+        device: str = "auto",
+        *,
+        refine: bool = False,
+        same: Same | None = None,
+        min_area: float = 0,
+        fit: str | None = None,
+        keep_side: int = KEEP_SIDE,
     ) -> None:
         check_same(same)
-        self.refine = refine
+        self.refine, self.min_area, self.keep_side = refine, check_area(min_area), keep_side
         self.same: Same | None = same
-        self.run = Run.load(folder)
-        self.backbone: Backbone = load_described(self.run.recipe.backbone, device=device)
-        self.preprocess = Preprocess(self.backbone.size_for(self.run.recipe.grid), self.run.recipe.fit)
+        recipe = run.recipe if isinstance(run, Run) else read_recipe(find_run(run))
+        self.backbone: Backbone = warm_backbone(recipe.backbone, device)
+        self.run = run if isinstance(run, Run) else warm_run(run, str(self.backbone.device))
+        self.run.method.to(self.backbone.device)
+        self.preprocess = Preprocess(self.backbone.size_for(recipe.grid), check_fit(fit or recipe.fit))
         self.standardise = Standardiser.from_state(self.run.statistics)
 
     def stills(self, frames: Sequence[Frame]) -> list[Segmented]:
         """Segment pictures, each by itself."""
-        seen = [self.preprocess(frame) for frame in frames]
-        masks = find_slots(self.run, self.see(seen, clips=len(seen)), same=self.same).masks
+        seen = self.look(frames)
+        out = find_slots(self.run, self.see(seen, clips=len(seen)), same=self.same)
         return [
-            Segmented(view.key, view.image, self.pixels(mask, view.image))
-            for view, mask in zip(seen, masks, strict=True)
+            Segmented(view.key, view.image, self.pixels(mask, view.image), None, slots[0])
+            for view, mask, slots in zip(seen, out.masks.cpu(), out.slots.cpu(), strict=True)
         ]
 
     def video(self, frames: Iterable[Frame], chunk: int = 8) -> Iterator[Segmented]:
         """Segment the frames of one clip, `chunk` at a time, however many there are; slots keep their numbers."""
         state = None
         for some in several(frames, chunk):
-            seen = [self.preprocess(frame) for frame in some]
+            seen = self.look(some)
             out = find_slots(self.run, self.see(seen), state, self.same)
             state = out.state
-            for view, mask in zip(seen, out.masks[0], strict=True):
+            for view, mask, slots in zip(seen, out.masks[0].cpu(), out.slots[0].cpu(), strict=True):
                 found = self.pixels(mask[None], view.image)
-                yield Segmented(f"{view.key}/{view.index:04d}", view.image, found, view.key)
+                yield Segmented(f"{view.key}/{view.index:04d}", view.image, found, view.key, slots)
+
+    def look(self, frames: Iterable[Frame]) -> list[Frame]:
+        """The part of each picture that the grid spans, of a size whose masks can be held."""
+        return [self.preprocess(reduced(frame, self.keep_side)) for frame in frames]
 
     def see(self, seen: Sequence[Frame], clips: int = 1) -> Batch:
         """Standardised features of preprocessed frames, and what else the method needs."""
@@ -217,20 +241,38 @@ class Segmenter:
         if "first_ids" in method.needs:
             ids = [small_ids(s.ids, size) for s in seen[:: len(seen) // clips] if s.ids is not None]
             first = torch.from_numpy(np.stack(ids)) if len(ids) == clips else None
-        return Batch(features, pictures=pictures, first_ids=first)
+        return Batch(features, pictures=pictures, first_ids=first).to(features.device)
 
     def pixels(self, mask: Float[Tensor, "1 k h w"], picture: UInt8[np.ndarray, "y x 3"]) -> Segmentation:
-        if self.refine:
-            return refine(mask, picture[None])
-        return to_pixels(mask, (picture.shape[0], picture.shape[1]))
+        size = (picture.shape[0], picture.shape[1])
+        found = refine(mask, picture[None]) if self.refine else to_pixels(mask, size)
+        if not self.min_area:
+            return found
+        labels = without_small(found.labels[0].numpy(), self.min_area)
+        return Segmentation(torch.from_numpy(labels)[None], found.shares)
 
     def source(self, source: Source, batch_size: int = 8) -> Iterator[Segmented]:
         """All frames of a source, a few at a time, so that a long video never lies in memory."""
-        for still, keys in groupby(source.keys, key=lambda key: source.length(key) == 1):
-            if still:
-                frames = (frame for key in keys for frame in source.frames(key))
-                for some in several(frames, batch_size):
-                    yield from self.stills(some)
-            else:
-                for key in keys:
-                    yield from self.video(source.frames(key), batch_size)
+        return segment_source(source, lambda still: self, batch_size)
+
+
+def segment_source(source: Source, segmenter: Callable[[bool], Segmenter], batch_size: int = 8) -> Iterator[Segmented]:
+    """All frames of a source; `segmenter(still)` sees the stills, or the videos."""
+    for still, keys in groupby(source.keys, key=lambda key: source.length(key) == 1):
+        if still:
+            frames = (frame for key in keys for frame in source.frames(key))
+            for some in several(frames, batch_size):
+                yield from segmenter(True).stills(some)
+        else:
+            for key in keys:
+                yield from segmenter(False).video(source.frames(key), batch_size)
+
+
+def reduced(frame: Frame, side: int) -> Frame:
+    """At most `side` pixels on its longer side."""
+    y, x = frame.image.shape[:2]
+    if max(y, x) <= side:
+        return frame
+    size = (max(1, round(y * side / max(y, x))), max(1, round(x * side / max(y, x))))
+    image = np.asarray(Image.fromarray(frame.image).resize((size[1], size[0]), Image.Resampling.LANCZOS))
+    return Frame(frame.key, frame.index, image, None if frame.ids is None else nearest(frame.ids, size))

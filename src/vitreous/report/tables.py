@@ -6,6 +6,7 @@ from math import isnan
 import pandas as pd
 
 from vitreous.metrics.bootstrap import summarise
+from vitreous.notebook import as_table
 from vitreous.types import Score
 
 Table = dict[str, dict[str, Score]]
@@ -23,6 +24,19 @@ NAMES = {
     "best_iou": "best IoU of an object",
     "object_ari": "ARI of an object",
 }
+
+
+class ScoreTable(Table):
+    """A table that shows itself: `print(table)`, or as the last line of a notebook's cell. Row -> metric -> Score."""
+
+    def __str__(self) -> str:
+        return print_table(self)
+
+    def _repr_html_(self) -> str:
+        columns = list(dict.fromkeys(metric for row in self.values() for metric in row))
+        lines = [["mean ±95 %", *map(named, columns)]]
+        lines += [[name, *(cell(row[c]) if c in row else "" for c in columns)] for name, row in self.items()]
+        return as_table(lines, head=True)
 
 
 def table(records: pd.DataFrame, metrics: Iterable[str]) -> Table:
