@@ -30,6 +30,9 @@ def program_of(graph: Graph) -> ExportedProgram:
 
 def lean(program: ExportedProgram) -> ExportedProgram:
     """Without the weights of what was left out, such as a decoder whose masks nobody asked for."""
+    for node in list(program.graph.nodes):
+        if node.target is torch.ops.aten._assert_tensor_metadata.default:  # they keep alive what is for nobody
+            program.graph.erase_node(node)
     program.graph.eliminate_dead_code()
     signature, nodes = program.graph_signature, {node.name: node for node in program.graph.nodes}
     for spec in list(signature.input_specs):

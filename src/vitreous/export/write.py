@@ -7,7 +7,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-import yaml
 from jaxtyping import Num
 from torch import Tensor
 from torch.export import ExportedProgram
@@ -23,8 +22,9 @@ from vitreous.export.program import program_of, save_program
 from vitreous.features.preprocess import Preprocess
 from vitreous.features.standardise import Standardiser
 from vitreous.predict.segment import find_slots, to_pixels
-from vitreous.regress.run import KIND, RegressionRun
+from vitreous.regress.run import RegressionRun
 from vitreous.runs import Run
+from vitreous.share import load_run
 from vitreous.shipped import find_run, is_shipped
 from vitreous.types import Source
 
@@ -82,7 +82,7 @@ def export_run(
     path, format = where(folder, out, format)
     if format == "onnx":
         packages()
-    run = load(folder)
+    run = load_run(folder)
     graph = slot_graph(run, pixels) if isinstance(run, Run) else regression_graph(run, pixels)
     about = {"vitreous": __version__, "run": folder.name} | graph.about
     seen = check_pictures(graph, pictures, count)
@@ -116,14 +116,6 @@ def where(folder: Path, out: Path | str | None, format: str | None) -> tuple[Pat
         wanted = SUFFIX[format] if format else " or ".join(kinds)
         raise VitreousError(f"{path} should end in {wanted}: the ending says what the file is.")
     return path, kinds[path.suffix]  # pyright: ignore[reportReturnType]
-
-
-def load(folder: Path) -> Run | RegressionRun:
-    """A run of either kind."""
-    recipe = folder / "recipe.yaml"
-    if recipe.is_file() and (yaml.safe_load(recipe.read_text()) or {}).get("kind") == KIND:
-        return RegressionRun.load(folder)
-    return Run.load(folder)
 
 
 def check_pictures(graph: Graph, place: Path | str | None, count: int) -> Num[Tensor, "b y x 3"]:

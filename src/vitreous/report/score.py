@@ -62,8 +62,8 @@ def score(
         )
     if is_shipped(run.folder):
         raise RunError(
-            f"{run.folder.name} is part of the package, and scores are kept in the run's folder.\n"
-            f"Score a copy of it:  cp -r {run.folder} {run.folder.name}"
+            f"{run.folder} belongs to the package or to the hub's cache, and scores are kept in the run's folder.\n"
+            f"Score a copy of it:  cp -rL {run.folder} copy"
         )
     if not len(store):
         raise StoreError(f"{store.path} is empty: there is nothing to score.")

@@ -9,6 +9,7 @@ which knows rendered tabletop scenes. Made by `python recipes/shipped.py still R
 from pathlib import Path
 
 from vitreous.errors import did_you_mean
+from vitreous.hub import is_cached, is_hub, pulled
 
 STILL, CLIP = "still", "clip"
 HERE = Path(__file__).parent
@@ -20,7 +21,12 @@ def names() -> list[str]:
 
 
 def find_run(folder: Path | str) -> Path:
-    """The folder of a run: the one that is meant, or that of a shipped run where there is no folder of this name."""
+    """The folder of a run: the one that is meant, or that of a shipped run where there is no folder of this name.
+
+    hf://owner/name is fetched from the hub, unless it is here.
+    """
+    if is_hub(folder):
+        return pulled(str(folder))
     folder = Path(folder).expanduser()
     shipped = HERE / folder.name
     return shipped if not folder.exists() and is_name(folder) and folder.name in names() else folder
@@ -32,7 +38,8 @@ def is_name(folder: Path) -> bool:
 
 
 def is_shipped(folder: Path) -> bool:
-    return folder.resolve().parent == HERE.resolve()
+    """Whether nothing is to be written to a run: it lies in the package, or in the cache of the hub."""
+    return folder.resolve().parent == HERE.resolve() or is_cached(folder)
 
 
 def hint(folder: Path) -> str:
