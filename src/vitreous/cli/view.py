@@ -1,6 +1,9 @@
 """vitreous view"""
 
+from collections.abc import Callable
 from pathlib import Path
+
+from vitreous.cli.parser import Completed
 
 
 def open_viewer(
@@ -43,3 +46,12 @@ def open_viewer(
         serve(page, host, port, share, browser=not no_browser)
     finally:
         rmtree(aside, ignore_errors=True)
+
+
+def complete(arguments: list[str]) -> tuple[Callable, list[str]]:
+    """What to open may be named without its option, or left out."""
+    named = arguments[:1] and not arguments[0].startswith("-")
+    return open_viewer, ["--what", *arguments] if named else arguments
+
+
+command = Completed(complete)

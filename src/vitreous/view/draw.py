@@ -7,7 +7,15 @@ from PIL import Image
 from vitreous.report.pictures import PALETTE, overlay
 from vitreous.view.seen import Seen
 
+LEAST = 512  # longest side of a picture on the page, in pixels: borders drawn on a smaller one are thick
 DIMMED = 0.25  # how much is left of a picture outside of a mask
+
+
+def readable(picture: UInt8[np.ndarray, "y x 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Large enough to be looked at."""
+    y, x = picture.shape[:2]
+    times = max(1.0, LEAST / max(y, x))
+    return np.asarray(Image.fromarray(picture).resize((round(x * times), round(y * times)), Image.Resampling.BICUBIC))
 
 
 def switched(

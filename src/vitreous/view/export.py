@@ -11,9 +11,10 @@ from jaxtyping import Int
 from PIL import Image
 
 from vitreous.report.pictures import PALETTE
+from vitreous.view.draw import switched
 from vitreous.view.measured import Measured
 from vitreous.view.names import Choices
-from vitreous.view.screen import Held, Wishes, painted, within
+from vitreous.view.screen import Held, Wishes, target_of, within
 from vitreous.view.seen import Seen
 
 
@@ -40,12 +41,13 @@ def of_slots(held: Held, wishes: Wishes) -> dict[str, bytes]:
     seen, choices = held.shown, held.choices
     assert isinstance(seen, Seen)
     frame = within(seen, wishes.frame)
-    labels = seen.pixels(frame, wishes.follow_edges).labels[0].numpy()
+    picture = seen.pictures[frame]
+    labels = seen.pixels(picture, frame, wishes.follow_edges).labels[0].numpy()
     lines = [line(seen, choices, slot, labels) for slot in range(seen.slots)]
     about = {"run": seen.run.name, "picture": seen.name, "frame": frame, "size": list(labels.shape), "slots": lines}
     files = {
-        "picture.png": png(Image.fromarray(seen.pictures[frame])),
-        "overlay.png": png(Image.fromarray(painted(held, wishes))),
+        "picture.png": png(Image.fromarray(picture)),
+        "overlay.png": png(Image.fromarray(switched(picture, labels, choices.on(seen.slots), wishes.strength))),
         "labels.png": png(indexed(labels)),
     }
     for one in lines:
@@ -61,7 +63,7 @@ def of_numbers(held: Held, wishes: Wishes) -> dict[str, bytes]:
     about = {"run": measured.run.name, "picture": measured.name, "numbers": lines}
     return {
         "picture.png": png(Image.fromarray(measured.picture)),
-        "overlay.png": png(Image.fromarray(painted(held, wishes))),
+        "overlay.png": png(Image.fromarray(measured.drawn(target_of(measured, wishes)))),
         "numbers.json": as_json(about),
     }
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from vitreous.features.store import FeatureStore
 from vitreous.report.pictures import PALETTE
+from vitreous.types import Segmentation
 from vitreous.view.draw import cut_out, enlarged, looks, mixed, tinted
 from vitreous.view.measured import Measured
 from vitreous.view.names import LONGEST, Choices
@@ -36,30 +37,31 @@ def embedded(pixels: UInt8[np.ndarray, "y x 3"], kind: str = "PNG") -> str:
     return f"data:image/{kind.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
-def cards(seen: Seen, frame: int, choices: Choices, follow_edges: bool = False) -> str:
+def cards(seen: Seen, frame: int, found: Segmentation, choices: Choices, find: bool = True) -> str:
     """A card per slot, the largest first: its mask, its share, a switch, a name. Those that own nothing are counted."""
-    found = seen.pixels(frame, follow_edges)
     assert found.shares is not None
     labels, shares = found.labels[0].numpy(), found.shares[0].numpy()
     owned = np.array([float((labels == slot).mean()) for slot in range(seen.slots)])
     order = [int(slot) for slot in np.argsort(-owned, kind="stable")]
     shown = [slot for slot in order if owned[slot] > 0]
-    parts = [card(slot, choices, owned[slot], cut_out(seen.pictures[frame], shares[slot])) for slot in shown]
+    masks = {slot: cut_out(seen.pictures[frame], shares[slot]) for slot in shown}
+    parts = [card(slot, choices, owned[slot], masks[slot], find) for slot in shown]
     empty = [hidden(slot, choices) for slot in order if owned[slot] == 0]
     said = f'<p class="vt-quiet">{len(empty)} of {seen.slots} slots own nothing here.</p>' if empty else ""
     return f'<div class="vt-cards">{"".join(parts + empty)}</div>{said}'
 
 
-def card(slot: int, choices: Choices, share: float, mask: UInt8[np.ndarray, "y x 3"]) -> str:
+def card(slot: int, choices: Choices, share: float, mask: UInt8[np.ndarray, "y x 3"], find: bool) -> str:
     name = safe(choices.name(slot))
     checked = "" if slot in choices.off else " checked"
+    button = '<button type="button" class="vt-find">Find elsewhere</button>' if find else ""
     return (
         f'<div class="vt-card" data-slot="{slot}" style="--slot: {colour(slot)}">'
         f'<img src="{embedded(mask, "JPEG")}" alt="mask of {name}">'
         f'<label class="vt-switch"><input type="checkbox"{checked} aria-label="show {name}">'
         f"<b>{share:.1%}</b></label>"
         f'<input type="text" value="{name}" maxlength="{LONGEST}" aria-label="name of slot {slot}" autocomplete="off">'
-        f'<button type="button" class="vt-find" title="objects like this in the store">Find elsewhere</button></div>'
+        f"{button}</div>"
     )
 
 
@@ -99,9 +101,8 @@ def neighbours(found: Sequence[Found], store: FeatureStore, name: str) -> str:
     if not found:
         return f'<p class="vt-quiet">No other picture of {safe(store.path.name)} has a slot to show.</p>'
     tiles = "".join(
-        f'<figure><img src="{embedded(one.picture(store), "JPEG")}" alt="{safe(one.key)}">'
-        f"<figcaption><b>{one.cosine:.2f}</b> {safe(one.key)}{f' · frame {one.frame}' if one.frame else ''}</figcaption>"
-        "</figure>"
+        f'<figure><img src="{embedded(one.picture(store), "JPEG")}" alt="{safe(one.key)}"><figcaption>'
+        f"<b>{one.cosine:.2f}</b> {safe(one.key)}{f' · frame {one.frame}' if one.frame else ''}</figcaption></figure>"
         for one in found
     )
     return (

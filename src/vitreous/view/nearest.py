@@ -74,7 +74,9 @@ def slots_table(run: Run, store: FeatureStore, aside: Path, most: int = MOST) ->
 
 def as_table(space: SlotSpace) -> pa.Table:
     own = [masks_of(space.masks[row], slot) for row, slot in zip(space.table["row"], space.table["slot"], strict=True)]
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(space.unit.astype(np.float32).reshape(-1)), space.unit.shape[1])
+    vectors = pa.FixedSizeListArray.from_arrays(
+        pa.array(space.unit.astype(np.float32).reshape(-1)), space.unit.shape[1]
+    )
     columns = {name: pa.array(space.table[name]) for name in ("key", "frame", "row", "slot", "share")}
     masks = pa.array([m.numpy().tobytes() for m in own], pa.binary())
     shape = str(tuple(own[0].shape[1:])).encode()

@@ -98,5 +98,6 @@ def of_store(store: FeatureStore) -> dict[str, Callable[[], Pictures]]:
 def carried_examples() -> dict[str, Callable[[], Pictures]]:
     """Scenes that the package carries: stills, then clips."""
     stills, clips = open_source(MINI, split="test"), open_source(MINI_CLIPS, split="test")
-    found = {f"scene {at + 1}": lambda key=key: seen.of_source(stills, key) for at, key in enumerate(stills.keys[:9])}
-    return found | {f"clip {at + 1}": lambda key=key: seen.of_source(clips, key) for at, key in enumerate(clips.keys)}
+    every = [(f"scene {at + 1}", stills, key) for at, key in enumerate(stills.keys[:9])]
+    every += [(f"clip {at + 1}", clips, key) for at, key in enumerate(clips.keys)]
+    return {name: lambda of=(source, key, name): seen.of_source(*of) for name, source, key in every}

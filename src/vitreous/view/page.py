@@ -38,7 +38,9 @@ class Page:
 
     def __init__(self, viewer: Viewer) -> None:
         self.viewer, self.theme = viewer, theme()
-        with gr.Blocks(title="vitreous", analytics_enabled=False, delete_cache=(600, 3600)) as self.blocks:
+        with gr.Blocks(
+            title="vitreous", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True
+        ) as self.blocks:
             gr.HTML(HEAD)
             self.held = gr.State(None, time_to_live=3600)
             with gr.Row():
@@ -52,7 +54,7 @@ class Page:
     def choosing(self) -> None:
         runs, examples = list(self.viewer.offer.runs), list(self.viewer.offer.examples)
         store = self.viewer.offer.store
-        self.file = gr.File(label="Your picture or clip", file_types=KINDS, height=130, elem_id="vt-file")
+        self.file = gr.File(label="Your picture or clip", file_types=KINDS, height=150, elem_id="vt-file")
         where = f"Or one of {store.path.name}" if store else "Or one of these"
         self.example = gr.Dropdown(examples, value=examples[0], label=where, elem_id="vt-example")
         self.run = gr.Dropdown(runs, value=runs[0], label="Run", elem_id="vt-run")
@@ -81,8 +83,7 @@ class Page:
             with gr.Tab("Features", id="features"):
                 self.features = gr.HTML(elem_id="vt-features")
             with gr.Tab("Elsewhere", id="elsewhere"):
-                hint = '<p class="vt-quiet">Press “Find elsewhere” on an object.</p>'
-                self.elsewhere = gr.HTML(hint, elem_id="vt-elsewhere")
+                self.elsewhere = gr.HTML(self.hint(), elem_id="vt-elsewhere")
             with gr.Tab("In words", id="words"):
                 self.words = gr.Markdown(elem_id="vt-words")
 
@@ -135,15 +136,21 @@ class Page:
             self.frame: gr.Slider(0, max(1, frames - 1), 0, step=1, visible=frames > 1),
             self.target: gr.Dropdown(targets, value=targets[0] if targets else None, visible=numbers),
             self.zip: gr.File(None, visible=False),
-            self.elsewhere: '<p class="vt-quiet">Press “Find elsewhere” on an object.</p>',
+            self.elsewhere: self.hint(),
             **self.drawing(held, Wishes()),
         }
+
+    def hint(self) -> str:
+        """What to do to find objects elsewhere."""
+        if self.viewer.offer.store is not None:
+            return '<p class="vt-quiet">Press “Find elsewhere” on an object.</p>'
+        return '<p class="vt-quiet">There is no store to look in. Start with one: <code>vitreous view STORE</code></p>'
 
     def trouble(self, error: VitreousError) -> dict:
         return {self.message: fragments.message([str(error)], bad=True)}
 
     def drawing(self, held: Held, wishes: Wishes) -> dict:
-        now = screen(held, wishes)
+        now = screen(held, wishes, find=self.viewer.offer.store is not None)
         return {
             self.picture: now.picture,
             self.caption: f'<p class="vt-quiet">{fragments.safe(now.caption)}</p>',

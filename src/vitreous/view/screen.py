@@ -1,12 +1,13 @@
 """What a page shows at one moment, from what was seen and what was chosen; no part of Gradio."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import UInt8
 
+from vitreous.types import Segmentation
 from vitreous.view import fragments
-from vitreous.view.draw import switched
+from vitreous.view.draw import readable, switched
 from vitreous.view.measured import Measured
 from vitreous.view.names import Choices
 from vitreous.view.seen import Pictures, Seen
@@ -18,7 +19,7 @@ class Held:
 
     pictures: Pictures
     shown: Seen | Measured
-    choices: Choices = Choices()
+    choices: Choices = field(default_factory=Choices)
 
 
 @dataclass(frozen=True)
@@ -46,34 +47,39 @@ class Screen:
     features: str = ""
 
 
-def screen(held: Held, wishes: Wishes) -> Screen:
-    """All of it."""
+def screen(held: Held, wishes: Wishes, find: bool = True) -> Screen:
+    """All of it. `find`: whether there is a store to find objects in."""
     if isinstance(held.shown, Measured):
         return of_numbers(held.shown, wishes)
     seen, frame = held.shown, within(held.shown, wishes.frame)
-    labels = seen.pixels(frame, wishes.follow_edges).labels[0].numpy()
-    here = f", frame {frame + 1} of {seen.frames}" if seen.frames > 1 else ""
+    picture = readable(seen.pictures[frame])
+    found = seen.pixels(picture, frame, wishes.follow_edges)
     return Screen(
-        painted(held, wishes),
-        f"{seen.name}{here}",
-        fragments.cards(seen, frame, held.choices, wishes.follow_edges),
+        painted(held, wishes, found),
+        f"{seen.name}, frame {frame + 1} of {seen.frames}" if seen.frames > 1 else seen.name,
+        fragments.cards(seen, frame, found, held.choices, find),
         fragments.attention(seen, frame, held.choices),
-        fragments.pca(seen.pictures[frame], seen.principal[frame], labels),
+        fragments.pca(picture, seen.principal[frame], found.labels[0].numpy()),
     )
 
 
-def painted(held: Held, wishes: Wishes) -> UInt8[np.ndarray, "y x 3"]:
-    """The picture alone: what changes when a slot is switched."""
+def painted(held: Held, wishes: Wishes, found: Segmentation | None = None) -> UInt8[np.ndarray, "y x 3"]:
+    """The picture alone: what changes when a slot is switched. `found`: where it is known already."""
     if isinstance(held.shown, Measured):
         return of_numbers(held.shown, wishes).picture
     seen, frame = held.shown, within(held.shown, wishes.frame)
-    labels = seen.pixels(frame, wishes.follow_edges).labels[0].numpy()
-    return switched(seen.pictures[frame], labels, held.choices.on(seen.slots), wishes.strength)
+    picture = readable(seen.pictures[frame])
+    found = found or seen.pixels(picture, frame, wishes.follow_edges)
+    return switched(picture, found.labels[0].numpy(), held.choices.on(seen.slots), wishes.strength)
 
 
 def of_numbers(measured: Measured, wishes: Wishes) -> Screen:
-    target = wishes.target if wishes.target in measured.targets else measured.targets[0]
-    return Screen(measured.drawn(target), f"{measured.name}: {target}", fragments.numbers(measured))
+    target = target_of(measured, wishes)
+    return Screen(readable(measured.drawn(target)), f"{measured.name}: {target}", fragments.numbers(measured))
+
+
+def target_of(measured: Measured, wishes: Wishes) -> str:
+    return wishes.target if wishes.target in measured.targets else measured.targets[0]
 
 
 def within(seen: Seen, frame: float) -> int:

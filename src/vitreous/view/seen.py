@@ -71,12 +71,10 @@ class Seen:
     def attention(self) -> Float[Tensor, "t i k h w"] | None:
         return None if self.output.attention is None else self.output.attention[0]
 
-    def pixels(self, frame: int, follow_edges: bool = False) -> Segmentation:
-        """Who owns each pixel of a frame."""
-        masks, picture = self.masks[frame, None], self.pictures[frame]
-        if follow_edges:
-            return refine(masks, picture[None])
-        return to_pixels(masks, (picture.shape[0], picture.shape[1]))
+    def pixels(self, picture: UInt8[np.ndarray, "y x 3"], frame: int, follow_edges: bool = False) -> Segmentation:
+        """Who owns each pixel of a frame, drawn in this size."""
+        masks = self.masks[frame, None]
+        return refine(masks, picture[None]) if follow_edges else to_pixels(masks, (picture.shape[0], picture.shape[1]))
 
     @cached_property
     def principal(self) -> UInt8[np.ndarray, "t h w 3"]:

@@ -17,7 +17,9 @@ def diagnose_seen(seen: Seen, recipe: Recipe) -> Diagnosis:
     observer = Observer(seen.slots)
     features = seen.features.float()  # nobody knows the mean of each position from one picture: they stay as they are
     frames = range(seen.frames)
-    observer.add([seen.name for _ in frames], some(seen.output, list(frames)), features, features, [None for _ in frames])
+    observer.add(
+        [seen.name for _ in frames], some(seen.output, list(frames)), features, features, [None for _ in frames]
+    )
     return judge(observer.evidence(), recipe, str(seen.run), seen.name)
 
 
