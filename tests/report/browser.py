@@ -110,13 +110,13 @@ class Chromium:
         elif event == "Log.entryAdded" and about["entry"]["level"] in ("error", "warning"):
             self.errors.append(about["entry"]["text"])
 
-    def open(self, path: Path, width: int = 1280, height: int = 900, **features: str) -> None:
-        """A file at a window size, with media features such as prefers_color_scheme="dark"."""
+    def open(self, path: Path | str, width: int = 1280, height: int = 900, **features: str) -> None:
+        """A file or an address at a window size, with media features such as prefers_color_scheme="dark"."""
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         media = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
         self.send("Emulation.setEmulatedMedia", media="", features=media)
         self.events.clear()
-        self.send("Page.navigate", url=path.resolve().as_uri())
+        self.send("Page.navigate", url=path if isinstance(path, str) else path.resolve().as_uri())
         while "Page.loadEventFired" not in self.events:
             self.receive()
 
@@ -146,6 +146,12 @@ class Chromium:
     def click_at(self, x: float, y: float) -> None:
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def give(self, selector: str, path: Path) -> None:
+        """A file to an input of files, as if it was chosen in the dialogue."""
+        root = self.send("DOM.getDocument")["root"]["nodeId"]
+        node = self.send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.send("DOM.setFileInputFiles", nodeId=node, files=[str(path.resolve())])
 
     def press(self, key: str) -> None:
         """A key of the keyboard, to whatever has the focus."""
