@@ -90,14 +90,15 @@ def front_matter(
 
 def measured(scores: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
     """Row -> metric -> mean, low, high; the run's own first."""
-    if "rows" in scores:
-        return {
-            row: {metric: score for metric, score in metrics.items() if score.get("mean") is not None}
-            for row, metrics in scores["rows"].items()
-        }
-    own = {"weighted_r2": scores["weighted_r2"]} if "weighted_r2" in scores else {}
-    rows = {"all targets": own} | scores.get("targets", {})
-    return {row: {m: {"mean": s["value"], **s} for m, s in found.items()} for row, found in rows.items() if found}
+    rows = scores.get("rows") or {"all targets": {"weighted_r2": scores.get("weighted_r2") or {}}} | scores["targets"]
+    found = {row: {metric: brief(score) for metric, score in metrics.items()} for row, metrics in rows.items()}
+    return {row: {m: score for m, score in metrics.items() if "mean" in score} for row, metrics in found.items()}
+
+
+def brief(score: dict[str, Any]) -> dict[str, float]:
+    """Without the values of single pictures; a mean is called value in regression runs, and null where undefined."""
+    named = {"mean": score.get("mean", score.get("value")), "low": score.get("low"), "high": score.get("high")}
+    return {name: float(value) for name, value in named.items() if value is not None}
 
 
 def score_table(scores: dict[str, Any] | None, rows: dict[str, dict[str, dict[str, float]]]) -> str:

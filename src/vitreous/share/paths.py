@@ -16,7 +16,7 @@ def without_paths(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: without_paths(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [without_paths(inner) for inner in value]
+        return type(value)(without_paths(inner) for inner in value)
     return last_part(value) if isinstance(value, str) else value
 
 

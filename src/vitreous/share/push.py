@@ -45,9 +45,8 @@ def prepare(
     repo = hub_name(repo).repo
     folder = find_run(run)
     found = load_run(folder)
-    recipe = replace(found.recipe, **without_paths(asdict(found.recipe)))  # pyright: ignore[reportCallIssue]
-    grid = tuple(recipe.grid) if isinstance(found, Run) else recipe.grid
-    replace(found, folder=out, recipe=replace(recipe, grid=grid)).save()  # pyright: ignore[reportArgumentType]
+    recipe = replace(found.recipe, **without_paths(asdict(found.recipe)))
+    replace(found, folder=out, recipe=recipe).save()  # pyright: ignore[reportArgumentType] - each has its own kind
     (out / WEIGHTS).chmod(0o644)  # safetensors writes for its owner alone
     told = json.loads((folder / SCORES).read_text()) if scores and (folder / SCORES).is_file() else None
     if told is not None:
