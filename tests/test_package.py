@@ -8,16 +8,19 @@ import vitreous
 
 def test_names():
     assert set(vitreous.__all__) == {
-        "Clip",
+        "Backbone",
+        "DenseRegressor",
         "FeatureStore",
-        "Frame",
-        "Segmentation",
-        "SlotOutput",
+        "Run",
         "VitreousError",
         "__version__",
+        "compare",
         "extract",
         "load_backbone",
         "open_source",
+        "score",
+        "segment",
+        "train",
     }
     for name in vitreous.__all__:
         assert getattr(vitreous, name) is not None

@@ -33,7 +33,7 @@ def segment(
     *,
     refine: bool = False,
     prune: Same | None = None,
-    min_area: float = 0,
+    min_area: float | int = 0,
     fit: Literal["crop", "squash"] | None = None,
     device: str = "auto",
     on_error: Literal["raise", "skip"] = "raise",

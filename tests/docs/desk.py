@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from vitreous.cli.main import main
@@ -33,6 +34,7 @@ class Desk:
         self.makers: dict[str, Callable[[Path], None]] = {
             "holiday": lambda to: photos(to, "train", 6),
             "photos": lambda to: photos(to, "train", 3),
+            "film.mp4": film,
             "desk.png": lambda to: photo(MINI / "test" / "clip_00000", to),
             "scenes": lambda to: [clips(MINI / part, to / part, 6) for part in ("train", "test")],
             "clips": lambda to: clips(MINI_CLIPS / "train", to / "train", 2),
@@ -91,6 +93,16 @@ def short(words: list[str]) -> list[str] | None:
 def photo(clip: Path, to: Path) -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     Image.open(sorted((clip / "rgb").iterdir())[0]).convert("RGB").save(to)
+
+
+def film(to: Path) -> None:
+    """The first frames of an embedded clip."""
+    from vitreous.report.films import Mp4
+
+    made = Mp4(to)
+    for path in sorted((MINI_CLIPS / "test/clip_00000/rgb").iterdir())[:6]:
+        made.add(np.asarray(Image.open(path).convert("RGB")))
+    made.close()
 
 
 def photos(to: Path, part: str, count: int) -> None:

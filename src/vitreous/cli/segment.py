@@ -16,7 +16,7 @@ def segment(
     save: list[Kind] = ["labels", "overlay"],  # noqa: B006 - read, never changed
     refine: bool = False,
     prune: float | Literal["auto"] | None = None,
-    min_area: float = 0,
+    min_area: float = 0.0,
     fit: Literal["crop", "squash"] | None = None,
     webcam: str | None = None,
     frames: int | None = None,

@@ -8,14 +8,14 @@ from skimage.measure import label
 from vitreous.errors import VitreousError
 
 
-def check_area(area: float) -> float:
+def check_area(area: float | int) -> float | int:
     """Refuse what is neither a share of the picture nor a number of pixels."""
     if area < 0:
         raise VitreousError(f"min_area is {area}: a share of the picture as 0.002, or a number of pixels as 50.")
     return area
 
 
-def without_small(labels: Int[np.ndarray, "y x"], area: float) -> Int[np.ndarray, "y x"]:
+def without_small(labels: Int[np.ndarray, "y x"], area: float | int) -> Int[np.ndarray, "y x"]:
     """Regions (pixels of one label that touch by their sides) below `area` go to the nearest pixel of what stays.
 
     area  below 1 a share of the picture, else a number of pixels; the largest region always stays

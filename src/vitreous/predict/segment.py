@@ -192,7 +192,7 @@ class Segmenter:
         *,
         refine: bool = False,
         same: Same | None = None,
-        min_area: float = 0,
+        min_area: float | int = 0,
         fit: str | None = None,
         keep_side: int = KEEP_SIDE,
     ) -> None:
