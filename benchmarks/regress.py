@@ -41,6 +41,7 @@ from vitreous.regress.learn import Learning, Training, held_out_by
 from vitreous.regress.pictures import Pictures
 
 VOLUME = {"sphere": 4 / 3 * np.pi, "cube": 8.0, "cylinder": 2 * np.pi}  # of radius 1, see render/meshes.py
+HEADS = ("pooled", "linear", "attention", "patch")
 LOOKS = 20  # kinds of microscope pictures that count as groups
 
 
@@ -62,9 +63,10 @@ def learned(
     return ensemble, time.process_time() - began
 
 
-def heads_part(store: FeatureStore, count: int, epochs: int) -> None:
+def heads_part(store: FeatureStore, count: int, epochs: int, kinds: Sequence[str]) -> None:
     """25 heads, 5 targets x 5 folds, together and each by itself."""
     rng = np.random.default_rng(0)
+    store.pin()  # as `vitreous regress fit` does with stores up to 1 GB
     pictures = Pictures.of_store(store, store.keys[:count])
     y = rng.gamma(2.0, size=(count, 5))
     names, trains = held_out_by([divide(count, 5)])
@@ -92,11 +94,8 @@ def heads_part(store: FeatureStore, count: int, epochs: int) -> None:
         ]
 
     short = Training(epochs=epochs)
-    rows = (
-        row(kind, replace(short, rho=rho))
-        for kind in ("cls", "pooled", "linear", "attention", "patch")
-        for rho in (0.0, 0.05)
-    )
+    learned(pictures, y, trains, names, Head("pooled"), replace(short, epochs=1))  # what is slow only the first time
+    rows = (row(kind, replace(short, rho=rho)) for kind in kinds for rho in (0.0, 0.05))
     h, w = store.grid
     show(
         f"25 heads, {count} pictures of {h}x{w} patches of {store.dim} numbers, {epochs} epochs, one thread",
@@ -192,7 +191,7 @@ def looks(names: Sequence[str], root: Path) -> list[str]:
     return [f"look {i}" for i in found]
 
 
-def nuclei_part(root: Path, folder: Path, seeds: int, fast: bool) -> None:
+def nuclei_part(root: Path, folder: Path, seeds: int, fast: bool, kinds: Sequence[str] | None) -> None:
     table = pd.read_csv(root / "labels.csv")
     names, targets = table["image_path"].tolist(), ["nuclei_count", "nuclei_area_px", "mean_nucleus_area_px"]
     y, groups = table[targets].to_numpy(float), looks(names, root)
@@ -226,7 +225,7 @@ def nuclei_part(root: Path, folder: Path, seeds: int, fast: bool) -> None:
     show(
         f"{len(y)} microscope pictures, out of fold, 5 folds grouped by {LOOKS} looks, {seeds} seeds; R² and 95 %",
         ["grid", "layer", "head", "count", "area", "mean area", "s"],
-        (row(grid, layer, name) for grid, layer in chosen for name in heads),
+        (row(grid, layer, name) for grid, layer in chosen for name in kinds or heads),
     )
     maps_of_nuclei(root, folder, pictures(32 if not fast else 16, 2), y, trains, members, targets, heads["patch"])
 
@@ -344,9 +343,10 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where stores and pictures go; default: nowhere for long")
     parser.add_argument("--pictures", type=int, help="so many, in heads and memory; default 200 and 10000")
     parser.add_argument("--dim", type=int, default=192, help="numbers per patch in memory")
-    parser.add_argument("--epochs", type=int, help="in heads and scenes; default 2 and 40")
+    parser.add_argument("--epochs", type=int, help="in heads and scenes; default 4 and 40")
     parser.add_argument("--layers", type=int, nargs="+", default=[2], help="of the backbone, in scenes")
     parser.add_argument("--seeds", type=int, default=1, help="divisions into folds, in nuclei")
+    parser.add_argument("--heads", nargs="+", help="only these, in heads and nuclei")
     parser.add_argument("--fast", action="store_true", help="nuclei on a 16x16 grid of layer 2 only")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -354,9 +354,11 @@ def main() -> None:
         folder = given.keep or Path(nowhere)
         folder.mkdir(parents=True, exist_ok=True)
         parts: dict[str, Callable[[], None]] = {
-            "heads": lambda: heads_part(FeatureStore(given.store), given.pictures or 200, given.epochs or 2),
+            "heads": lambda: heads_part(
+                FeatureStore(given.store), given.pictures or 200, given.epochs or 4, given.heads or HEADS
+            ),
             "memory": lambda: memory_part(folder, given.pictures or 10_000, given.dim),
-            "nuclei": lambda: nuclei_part(given.nuclei, folder, given.seeds, given.fast),
+            "nuclei": lambda: nuclei_part(given.nuclei, folder, given.seeds, given.fast, given.heads),
             "scenes": lambda: scenes_part(given.train, given.test, folder, given.layers, given.epochs or 40),
         }
         parts[given.part]()

@@ -85,7 +85,8 @@ def test_a_head_is_the_same_whoever_stands_beside_it(kind, depth):
     alone = made(kind, [NAMES[2]], depth=depth, dropout=0.4, positive="none")
     for seed in (None, 7):  # as used, and while learning
         assert torch.equal(all_four.part(2, 3)(x, seed).numbers, alone(x, seed).numbers)
-        assert torch.equal(all_four(x, seed).numbers[:, 2:3], alone(x, seed).numbers)
+        beside, own = all_four(x, seed).numbers[:, 2:3], alone(x, seed).numbers
+        assert torch.equal(beside, own) if kind == "patch" else torch.allclose(beside, own, rtol=1e-6, atol=1e-6)
     assert not torch.equal(all_four(x).numbers[:, 0], all_four(x).numbers[:, 1])
 
 

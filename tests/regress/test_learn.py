@@ -36,19 +36,25 @@ def learned(pasture, head=SMALL, training=SHORT, members=None, targets=None, fol
     return ensemble, learning
 
 
+SAM, PLAIN, ADAPTIVE = SHORT, replace(SHORT, rho=0.0), replace(SHORT, rho=0.5, adaptive=True)
+WEIGHTED = replace(SHORT, loss="weighted_r2")
+
+
 @pytest.mark.parametrize(
-    "training",
+    ("kind", "training"),
     [
-        SHORT,
-        replace(SHORT, rho=0.0),
-        replace(SHORT, rho=0.5, adaptive=True),
-        replace(SHORT, optimiser="sgd", lr=0.05, scaling="log1p"),
-        replace(SHORT, loss="weighted_r2"),
+        ("patch", SAM),
+        ("patch", PLAIN),
+        ("patch", ADAPTIVE),
+        ("patch", replace(SHORT, optimiser="sgd", lr=0.05, scaling="log1p")),
+        ("patch", WEIGHTED),
+        ("linear", SAM),
+        ("pooled", ADAPTIVE),
+        ("attention", SAM),
+        ("attention", WEIGHTED),
     ],
-    ids=["sam", "plain", "adaptive", "sgd log1p", "weighted r2"],
 )
-@pytest.mark.parametrize("kind", ["patch", "attention"])
-def test_all_heads_at_once_are_all_heads_one_by_one(pasture, training, kind):
+def test_all_heads_at_once_are_all_heads_one_by_one(pasture, kind, training):
     head = Head(kind, HeadConfig(width=16, dropout=0.2))
     together, _ = learned(pasture(), head, training)
     assert len(together.heads) == 12  # 3 folds, 4 targets
@@ -60,7 +66,10 @@ def test_all_heads_at_once_are_all_heads_one_by_one(pasture, training, kind):
             at = member * 4 + targets[0]
             for name, value in alone.heads.state_dict().items():
                 here = together.heads.state_dict()[name][at : at + len(targets)]
-                assert torch.equal(here, value), name  # bit for bit, or longer trainings would drift apart
+                if kind == "patch":
+                    assert torch.equal(here, value), name  # bit for bit: many steps of much work
+                else:
+                    torch.testing.assert_close(here, value, rtol=1e-5, atol=1e-5)
 
 
 def test_a_member_never_sees_its_own_fold(pasture):

@@ -1,15 +1,12 @@
 """Cells of a CSV file, with the line and column that each stands in, so that whatever is wrong can be found."""
 
-# what pandas answers is narrower than its stubs say
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
-# pyright: reportReturnType=false, reportCallIssue=false
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from vitreous.errors import DataError, did_you_mean
 
@@ -69,7 +66,8 @@ def read_csv(path: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:  # what pandas and decoding raise are ValueErrors
         raise DataError(f"{path} cannot be read as a CSV table: {error}") from None
     table.columns = [str(name).strip() for name in table.columns]
-    table = table.apply(lambda column: column.str.strip())
+    for name in table.columns:
+        table[name] = table[name].str.strip()
     if not len(table):
         raise DataError(f"{path} has a header ({', '.join(table.columns)}) but no rows.")
     return table
@@ -101,7 +99,7 @@ def twice(cells: pd.DataFrame, key: Sequence[str], faults: Faults) -> None:
 def wide_cells(cells: pd.DataFrame, targets: Sequence[str], columns: Columns, path: Path) -> Iterator[Cell]:
     """Of a table with a row per picture."""
     if not targets:
-        numeric = [n for n in cells if n != columns.image and pd.to_numeric(cells[n], errors="coerce").notna().all()]
+        numeric = [n for n in cells if n != columns.image and np.isfinite(as_numbers(cells[n])).all()]
         raise DataError(
             f"{path} has a row per picture: say which columns are to be learned, as in\n"
             f"  --targets {' '.join(numeric[:3]) or 'NAME'}\nColumns of numbers: {', '.join(numeric) or 'none'}."
@@ -133,7 +131,7 @@ def long_cells(cells: pd.DataFrame, targets: Sequence[str], columns: Columns, pa
 
 def numbers(found: Sequence[Cell], faults: Faults, negative: bool) -> list[float]:
     """Values of cells; what is none is noted."""
-    values = pd.to_numeric(pd.Series([cell.text for cell in found], dtype=str), errors="coerce").to_numpy(float)
+    values = as_numbers([cell.text for cell in found]).tolist()
     for cell, value in zip(found, values, strict=True):
         whose = f" ({cell.target} of {cell.picture})"
         if cell.text.lower() in NOTHING:
@@ -143,4 +141,9 @@ def numbers(found: Sequence[Cell], faults: Faults, negative: bool) -> list[float
             faults.add(cell.row, cell.column, f'"{cell.text}" is not a number{whose}')
         elif value < 0 and not negative:
             faults.add(cell.row, cell.column, f"{cell.text} is negative{whose}")
-    return values.tolist()
+    return values
+
+
+def as_numbers(texts: Iterable[object]) -> Float[np.ndarray, " n"]:
+    """What texts say; NaN where one is no number."""
+    return np.asarray(pd.to_numeric(pd.Series([str(text) for text in texts], dtype=str), errors="coerce"), dtype=float)

@@ -1,14 +1,11 @@
 """How the pictures of a table are divided into folds, as asked for on a command line or in Python."""
 
-# what pandas answers is narrower than its stubs say
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
-# pyright: reportReturnType=false, reportCallIssue=false
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from vitreous.errors import DataError, did_you_mean
@@ -57,8 +54,8 @@ def divided(
     kinds = strata_of(with_targets(table, strata)) if strata else None
     how = {"folds": folds, "groups": list(groups), "strata": list(strata), "column": fold_column, "seeds": seeds}
     if fold_column is not None:
-        column = table.column([fold_column])[fold_column]
-        found, called = [as_given(column)], sorted(set(column))
+        named = [str(name) for name in table.column([fold_column])[fold_column]]
+        found, called = [as_given(named, fold_column)], sorted(set(named))
         how |= {"folds": len(called), "seeds": 1}
     else:
         if folds == "each":
@@ -71,13 +68,13 @@ def divided(
     return Division(found, how, names, notes)
 
 
-def with_targets(table: Table, names: Sequence[str]):
+def with_targets(table: Table, names: Sequence[str]) -> pd.DataFrame:
     """Columns, among which may be targets: clover is there or not."""
     every = table.columns.assign(**{target: table.y[:, at] for at, target in enumerate(table.targets)})
     for name in names:
         if name not in every:
             raise DataError(f'{table.path} has no column "{name}".{did_you_mean(name, every.columns)}')
-    return every[list(names)]
+    return pd.DataFrame(every[list(names)])
 
 
 def shares(texts: Sequence[str], targets: Sequence[str]) -> Float[np.ndarray, " t"]:

@@ -54,6 +54,13 @@ class Ensemble:
         each = len(self.heads) // len(self.members)
         return self.heads.part(at * each, (at + 1) * each)
 
+    def parts(self) -> list[tuple[Heads, slice]]:
+        """Heads that are best asked together, and which members they are of."""
+        count = len(self.members)
+        if self.heads.small:
+            return [(self.heads, slice(0, count))]
+        return [(self.member(at), slice(at, at + 1)) for at in range(count)]
+
     def numbers(self, votes: Float[Tensor, "b *n m o"], members: slice = slice(None)) -> Float[Tensor, "b *n k t"]:
         """Of some members' heads, in units of the targets."""
         z = votes.reshape(*votes.shape[:-2], -1, len(self.targets))
@@ -66,13 +73,15 @@ class Ensemble:
         pictures = self.heads.arranged(pictures)
         shape = (len(pictures), len(pictures.views), len(self.members), len(self.targets))
         found = np.full(shape, np.nan, dtype=np.float32)
-        members = [self.member(at) for at in range(len(self.members))]
+        parts = self.parts()
         for some, view, x in seen(pictures, self.standardise):
-            for at, member in enumerate(members):
-                asked = np.arange(len(some)) if who is None else np.flatnonzero(who[at, some])
+            for heads, members in parts:
+                asked = np.arange(len(some)) if who is None else np.flatnonzero(who[members][:, some].any(0))
                 if len(asked):
-                    votes = member(x[torch.from_numpy(asked)]).numbers
-                    found[some[asked], view, at] = self.numbers(votes, slice(at, at + 1))[:, 0].numpy()
+                    votes = heads(x[torch.from_numpy(asked)]).numbers
+                    found[some[asked], view, members] = self.numbers(votes, members).numpy()
+        if who is not None:
+            found[~who.T[:, None].repeat(shape[1], 1)] = np.nan
         return found
 
 

@@ -5,10 +5,6 @@ well a visit is recognised: `groups`. What should be alike in all parts (places,
 as `strata`.
 """
 
-# what pandas answers is narrower than its stubs say
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
-# pyright: reportReturnType=false, reportCallIssue=false
-
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +15,7 @@ from jaxtyping import Float, Int
 from sklearn.model_selection import StratifiedGroupKFold
 
 from vitreous.errors import DataError
+from vitreous.regress.cells import as_numbers
 
 FEW = 10  # a column of numbers with more values than this is cut into bins
 BINS = 5
@@ -78,11 +75,11 @@ def balanced(found: Int[np.ndarray, " n"], together: Int[np.ndarray, " n"], fold
     return found
 
 
-def as_given(column: pd.Series) -> Int[np.ndarray, " n"]:
+def as_given(named: Sequence[str], column: str) -> Int[np.ndarray, " n"]:
     """Folds as a column names them, in the order of their names."""
-    names, fold = np.unique(column.astype(str), return_inverse=True)
+    names, fold = np.unique(np.asarray(named, dtype=str), return_inverse=True)
     if len(names) < 2:
-        raise DataError(f'Column "{column.name}" names one fold only ("{names[0]}"); at least two are needed.')
+        raise DataError(f'Column "{column}" names one fold only ("{names[0]}"); at least two are needed.')
     return fold
 
 
@@ -93,16 +90,18 @@ def joined(columns: pd.DataFrame) -> list[str]:
 
 def strata_of(columns: pd.DataFrame) -> list[str]:
     """As `joined`, but columns of many numbers are cut: nothing, then bins of about equal size."""
-    return joined(columns.apply(lambda column: pd.Series(cut(column), index=column.index)))
+    return joined(pd.DataFrame({name: cut(list(columns[name])) for name in columns}))
 
 
-def cut(column: pd.Series) -> list[str]:
-    numbers = pd.to_numeric(column, errors="coerce")
-    if numbers.isna().any() or numbers.nunique() <= FEW:
-        return column.astype(str).tolist()
-    some = numbers.where(numbers != 0)
-    bins = pd.qcut(some.rank(method="first"), min(BINS, int(some.count())), labels=False)
-    return ["0" if np.isnan(x) else f"bin {x:.0f}" for x in bins]
+def cut(values: Sequence[object]) -> list[str]:
+    numbers, found = as_numbers(values), [str(value) for value in values]
+    if np.isnan(numbers).any() or len(set(numbers)) <= FEW:
+        return found
+    order = [at for at in np.argsort(numbers, kind="stable") if numbers[at]]
+    for at, part in enumerate(np.array_split(order, min(BINS, len(order)))):
+        for place in part:
+            found[place] = f"bin {at}"
+    return ["0" if not number else name for number, name in zip(numbers, found, strict=True)]
 
 
 def check_variance(

@@ -4,10 +4,6 @@ Pictures of one visit, place or plate are alike, and so are their numbers. Where
 a look-up of the mean of their kind scores well, and a head may do no more than recognise the kind.
 """
 
-# what pandas answers is narrower than its stubs say
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
-# pyright: reportReturnType=false, reportCallIssue=false
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from vitreous.metrics.regression import weighted_r2
+from vitreous.regress.folds import joined
 
 SUSPICIOUS = 0.1  # so much more than the targets' means explain is worth a warning
 MOST_COLUMNS = 8  # of which pairs are looked at, too
@@ -58,14 +55,14 @@ def look_ups(
     weights: Float[np.ndarray, " t"],
 ) -> list[LookUp]:
     """All columns that tell kinds (the same value in at least two pictures, on average), and pairs; best first."""
-    telling = [name for name in columns if 1 < columns[name].nunique() <= len(columns) / 2]
+    telling = [name for name in columns if 1 < len(set(columns[name])) <= len(columns) / 2]
     floor = weighted_r2(y, look_up(y, [""] * len(y), fold), weights)
     found = []
     for chosen in [(name,) for name in telling] + list(combinations(telling[:MOST_COLUMNS], 2)):
-        kind = columns[list(chosen)].astype(str).agg(" / ".join, axis=1)
-        if kind.nunique() <= len(columns) / 2:
-            score = weighted_r2(y, look_up(y, kind.tolist(), fold), weights)
-            found.append(LookUp(tuple(map(str, chosen)), int(kind.nunique()), score, floor))
+        kind = joined(pd.DataFrame(columns[list(chosen)]))
+        if len(set(kind)) <= len(columns) / 2:
+            score = weighted_r2(y, look_up(y, kind, fold), weights)
+            found.append(LookUp(tuple(map(str, chosen)), len(set(kind)), score, floor))
     return sorted(found, key=lambda one: (-one.score, len(one.columns)))
 
 

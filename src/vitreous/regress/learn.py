@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 from vitreous.errors import RunError
 from vitreous.metrics.regression import weighted_r2
 from vitreous.regress.ensemble import Ensemble, mean_over
+from vitreous.regress.heads import Heads
 from vitreous.regress.losses import LossName, loss_function
 from vitreous.regress.pictures import Pictures
 from vitreous.regress.sam import SAM
@@ -113,7 +114,7 @@ class Learning:
         self.factor = self.loss_weights()
         for weight in ensemble.heads.parameters():
             weight.grad = torch.zeros_like(weight)  # before the members, who share it
-        self.members = [ensemble.member(at) for at in range(len(ensemble.members))]
+        self.parts = ensemble.parts()
         self.sam = SAM(self.optimiser(), training.rho, adaptive=training.adaptive, apart=True)
         self.state = State(0, (0.0, 0), [], (-math.inf, 0), 0)
         self.best: dict[str, Tensor] = {}
@@ -132,7 +133,7 @@ class Learning:
     def optimiser(self) -> torch.optim.Optimizer:
         how, weights = self.training, list(self.ensemble.heads.parameters())
         if how.optimiser == "adamw":
-            return torch.optim.AdamW(weights, how.lr, weight_decay=how.weight_decay, foreach=False)
+            return torch.optim.AdamW(weights, how.lr, weight_decay=how.weight_decay, fused=True)
         return torch.optim.SGD(weights, how.lr, how.momentum, weight_decay=how.weight_decay, foreach=False)
 
     @property
@@ -203,35 +204,41 @@ class Learning:
         A head that has no picture in the batch gets a gradient of zero.
         """
         self.sam.base.zero_grad(set_to_none=False)
-        some = len(x) if self.ensemble.heads.whole else max(1, CHUNK // x.shape[1])
-        total = torch.zeros(())
-        for at, member in enumerate(self.members):
-            own = torch.from_numpy(np.flatnonzero(self.trains[at, which]))
-            for start in range(0, len(own), some):
-                rows = own[start : start + some]
-                loss = self.of_chunk(at, member, which, x, rows, start) / len(own)
+        learns, total = torch.from_numpy(self.trains[:, which]), torch.zeros(())
+        share = (learns / learns.sum(1, keepdim=True).clamp(min=1)).T  # [b k], of a picture in the loss of a member
+        for heads, members in self.parts:
+            # a member's own rows alone where heads are much work; else all, and those of its fold count nothing
+            rows = torch.arange(len(which)) if heads.small else learns[members.start].nonzero()[:, 0]
+            some = max(1, len(rows)) if heads.small or heads.whole else max(1, CHUNK // x.shape[1])
+            for here in rows.split(some) if len(rows) else ():
+                loss = self.of_rows(heads, members, which, x, here, share[here][:, members])
                 loss.backward()
                 total += loss.detach()
-        return total / (len(self.members) * len(self.ensemble.targets))
+        return total / (len(self.trains) * len(self.ensemble.targets))
 
-    def of_chunk(
-        self, at: int, member: Any, which: Int[np.ndarray, " b"], x: Float[Tensor, "b n d"], rows: Tensor, start: int
+    def of_rows(
+        self,
+        heads: Heads,
+        members: slice,
+        which: Int[np.ndarray, " b"],
+        x: Float[Tensor, "b n d"],
+        rows: Int[Tensor, " r"],
+        share: Float[Tensor, "r k"],
     ) -> Tensor:
-        """Sum over some pictures of a batch and the targets of one member."""
+        """What some pictures of a batch add to the loss of some members, summed over these and their targets."""
         half = self.training.precision == "bfloat16"
-        draw = (self.training.seed * 1_000_003 + self.state.step * 7_919 + start) * 16
+        draw = (self.training.seed * 1_000_003 + self.state.step * 7_919 + int(rows[0])) * 16
         with torch.autocast("cpu", torch.bfloat16) if half else nullcontext():
-            votes = member(x[rows], draw)
-        pred = votes.numbers.float().reshape(len(rows), -1)
-        places = torch.from_numpy(which)[rows]
+            votes = heads(x if len(rows) == len(x) else x[rows], draw)
+        pred = votes.numbers.float().reshape(len(rows), -1, len(self.ensemble.targets))
+        places, factor = torch.from_numpy(which)[rows], self.factor[members]
         if self.training.loss == "weighted_r2":
-            pred = self.ensemble.numbers(pred[:, None], slice(at, at + 1))[:, 0]
-            true = self.true[places]
+            pred, true = self.ensemble.numbers(pred, members), self.true[places][:, None].expand_as(pred)
         else:
-            true = self.scaled[places, at]
-        beside = member.beside(votes, true, draw)
-        total = (self.loss(pred, true) * self.factor[at]).sum()
-        return total if beside is None else total + beside * len(rows) * self.factor[at].sum()
+            true = self.scaled[places][:, members]
+        total = (self.loss(pred, true) * factor * share[..., None]).sum()
+        beside = heads.beside(votes, true[:, 0], draw)  # of one member; small heads have none
+        return total if beside is None else total + beside * share.sum() * factor.sum()
 
     def diagnose(self, which: Int[np.ndarray, " b"], x: Float[Tensor, "b n d"], loss: float) -> None:
         head = f"The loss is not finite at step {self.state.step} ({loss:.3g}).\n"

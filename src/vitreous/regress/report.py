@@ -1,9 +1,5 @@
 """What scores.json and out_of_fold.csv of a run say: lines for the terminal, and figures."""
 
-# what pandas answers is narrower than its stubs say
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
-# pyright: reportReturnType=false, reportCallIssue=false
-
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vitreous.errors import RunError
+from vitreous.metrics.regression import r2
 from vitreous.regress.run import LOG, OUT_OF_FOLD, SCORES
 
 PANEL = 3.4  # inches
@@ -82,10 +79,12 @@ def predicted(table: pd.DataFrame, path: Path) -> Path:
         one = table[table["target"] == target]
         colour = pd.Categorical(one["group"], names).codes if 1 < len(names) <= MOST_GROUPS else "tab:blue"
         panel.scatter(one["true"], one["predicted"], c=colour, cmap="turbo", s=12, alpha=0.7, linewidths=0)
-        low, high = (float(f(one[["true", "predicted"]].to_numpy())) for f in (np.min, np.max))
-        panel.plot([low, high], [low, high], color="black", linewidth=0.8)
-        error, total = (one["residual"] ** 2).sum(), ((one["true"] - one["true"].mean()) ** 2).sum()
-        panel.set(title=f"{target}  R² {1 - error / total:.3f}" if total else target, xlabel="true", ylabel="predicted")
+        true, said = (np.asarray(one[name], dtype=float) for name in ("true", "predicted"))
+        ends = [float(min(true.min(), said.min())), float(max(true.max(), said.max()))]
+        panel.plot(ends, ends, color="black", linewidth=0.8)
+        score = r2(true, said)
+        title = f"{target}  R² {score:.3f}" if np.isfinite(score) else target
+        panel.set(title=title, xlabel="true", ylabel="predicted")
     figure.savefig(path, dpi=120)
     return path
 
@@ -94,17 +93,18 @@ def residuals(table: pd.DataFrame, path: Path) -> Path:
     """Boxes of predicted minus true; the groups with the largest mean errors where there are many."""
     from matplotlib.figure import Figure
 
-    by = "group" if table["group"].nunique() > 1 else "fold"
+    by = "group" if len(set(table["group"])) > 1 else "fold"
     targets = list(dict.fromkeys(table["target"]))
-    rows = min(MOST_GROUPS, table[by].nunique())
+    rows = min(MOST_GROUPS, len(set(table[by])))
     figure = Figure(figsize=(PANEL * len(targets), 1.2 + 0.2 * rows), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(targets), sharey=False))
     for panel, target in zip(panels, targets, strict=True):
-        one = table[table["target"] == target].groupby(by)["residual"]
-        order = one.mean().abs().sort_values(ascending=False).index[:MOST_GROUPS]
-        worst = one.mean().loc[order].sort_values().index
-        panel.boxplot([one.get_group(name) for name in worst], orientation="horizontal", widths=0.6, showfliers=True)
-        panel.set_yticks(range(1, len(worst) + 1), [str(name)[:24] for name in worst], fontsize=7)
+        grouped = table[table["target"] == target].groupby(by)["residual"]
+        each = {str(name): np.asarray(values, dtype=float) for name, values in grouped}
+        worst = sorted(each, key=lambda name: -abs(each[name].mean()))[:MOST_GROUPS]
+        worst.sort(key=lambda name: each[name].mean())
+        panel.boxplot([each[name] for name in worst], orientation="horizontal", widths=0.6, showfliers=True)
+        panel.set_yticks(range(1, len(worst) + 1), [name[:24] for name in worst], fontsize=7)
         panel.axvline(0, color="black", linewidth=0.8)
         panel.set(title=target, xlabel="predicted - true")
     panels[0].set_ylabel(by)

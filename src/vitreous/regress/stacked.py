@@ -37,6 +37,7 @@ class CrossPVTHeads(Heads):
 
     Config: ClassVar[type[HeadConfig]] = CrossPVTConfig
     whole: ClassVar[bool] = True
+    small: ClassVar[bool] = False
     network: CrossPVT
 
     def __init__(self, config: HeadConfig, dim: int, names: Sequence[str], out: int = 1) -> None:

@@ -13,10 +13,6 @@ long   one row per picture and target, as in the CSIRO competition:
 Other columns are kept as text, for groups and strata; in a long table they must be the same in all rows of a picture.
 """
 
-# what pandas answers is narrower than its stubs say
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportGeneralTypeIssues=false
-# pyright: reportReturnType=false, reportCallIssue=false
-
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,14 +64,16 @@ class Table:
     def taking(self, keep: Bool[np.ndarray, " n"]) -> "Table":
         """Some of the pictures."""
         names = [name for name, own in zip(self.pictures, keep, strict=True) if own]
-        return Table(self.path, names, self.targets, self.y[keep], self.columns[keep].reset_index(drop=True))
+        return Table(
+            self.path, names, self.targets, self.y[keep], pd.DataFrame(self.columns[keep]).reset_index(drop=True)
+        )
 
     def column(self, names: Sequence[str]) -> pd.DataFrame:
         """Some of the other columns; DataError for one that is not there."""
         for name in names:
             if name not in self.columns:
                 raise DataError(f'{self.path} has no column "{name}".{did_you_mean(name, self.columns.columns)}')
-        return self.columns[list(names)]
+        return pd.DataFrame(self.columns[list(names)])
 
 
 def read_table(
@@ -148,11 +146,13 @@ def check_pictures(cells: pd.DataFrame, images: Path, column: str, faults: Fault
     """Every picture is a file below `images`; returns their names, each once."""
     if not images.is_dir():
         raise DataError(f"There is no folder {images}: say where the pictures of {faults.path} are:  --images DIR")
-    names = cells[column].drop_duplicates()
-    missing = [(int(row), str(name)) for row, name in names.items() if not name or not (images / str(name)).is_file()]
+    rows: dict[str, int] = {}
+    for row, name in enumerate(cells[column]):
+        rows.setdefault(name, row)
+    missing = [(row, name) for name, row in rows.items() if not name or not (images / name).is_file()]
     for row, name in missing:
         faults.add(row, column, f"{name} is not in {images}" if name else "no picture is named")
     name = missing[0][1] if missing else ""
     above = next((p for p in images.absolute().parents if name and (p / name).is_file()), None)
     faults.settle(f"They are below {above}:  --images {above}" if above else "Bring them there, or remove their rows.")
-    return [str(name) for name in names]
+    return list(rows)
