@@ -76,7 +76,7 @@ def segment(
                 f"Nothing can be read of {source}: {data.skipped[0][1] if data.skipped else 'it is empty'}."
             )
         return Found(found, about)
-    return FoundMany(lambda: segment_source(data, segmenter), about, data.name, sum(lengths))
+    return FoundMany(lambda: segment_source(data, segmenter), about, data.name, sum(lengths), data.skipped)
 
 
 def segmenter_for(run: Run | Path | str | None, device: str, **how: Any) -> Callable[[bool], Segmenter]:
@@ -110,7 +110,7 @@ def live(address: str, segmenter: Callable[[bool], Segmenter]) -> FoundMany:
         begun, first = ([] if first is None else [first]), None
         yield from segmenter(False).video(chain(begun, frames), LIVE_CHUNK)
 
-    return FoundMany(make, "", address, None)
+    return FoundMany(make, "the run for clips", address, None, [])
 
 
 def score(

@@ -51,7 +51,7 @@ class Recipe:
     vitreous: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A trained method and what it needs to be used. `Run.load(folder)` is all it takes."""
 
@@ -84,6 +84,10 @@ class Run:
         except RuntimeError as error:
             raise RunError(f"The weights in {folder} do not fit its recipe: {error}") from None
         return Run(folder, recipe, method.eval(), statistics)
+
+    def __repr__(self) -> str:
+        grid = " x ".join(map(str, self.recipe.grid))
+        return f"Run({str(self.folder)!r}: {self.recipe.method} on {self.recipe.backbone['name']}, grid {grid})"
 
     def _repr_html_(self) -> str:
         """In a notebook: what it is, how it was trained, and what it finds."""

@@ -86,6 +86,18 @@ def test_a_clip_goes_to_the_run_for_clips(tmp_path, capsys):
         assert film.n_frames == 6
 
 
+def test_a_film_of_stills_is_refused_unless_they_are_frames(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for i in range(3):
+        shutil.copy(MINI_CLIPS / f"test/clip_00001/rgb/{i:04d}.png", tmp_path / f"in/{i:04d}.png")
+    command = ["segment", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--save", "gif"]
+    assert main(command) == 1
+    assert "in holds no video, and gif are made of videos alone" in capsys.readouterr().err
+    assert main([*command, "--frames-as-video", "always", "--stride", "2"]) == 0
+    with Image.open(tmp_path / "out/overlays/in.gif") as film:
+        assert film.n_frames == 2
+
+
 def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path, capsys):
     assert main(["segment", str(PICTURES[0]), "--max-pixels", "9999", "--out", str(tmp_path)]) == 1
     assert "128 x 128 pixels are 0.0 megapixels, and the limit is 0.0" in capsys.readouterr().err

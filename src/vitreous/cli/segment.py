@@ -20,6 +20,8 @@ def segment(
     fit: Literal["crop", "squash"] | None = None,
     webcam: str | None = None,
     frames: int | None = None,
+    frames_as_video: Literal["auto", "never", "always"] = "auto",
+    stride: int = 1,
     on_error: Literal["raise", "skip"] = "raise",
     keep_side: int = 2048,
     max_pixels: int = 100_000_000,
@@ -40,11 +42,14 @@ def segment(
         fit: crop the middle, with the grid's aspect ratio, or squash the whole picture; default: as trained.
         webcam: Segment what a camera sees, as in --webcam 0, until Ctrl-C or --frames.
         frames: Stop a stream or camera after so many frames.
+        frames_as_video: Whether a folder of numbered pictures is a video; auto goes by names and sizes, in sub-folders.
+        stride: Take every n-th frame of videos.
         on_error: What a file that cannot be read does: stop with its name, or be skipped and listed.
         keep_side: Longest side in pixels; larger pictures are reduced before anything else.
         max_pixels: Larger pictures are refused before they are decoded.
         device: auto, cpu or cuda.
     """
+    from vitreous.data import Reading, open_source
     from vitreous.data.stream import is_stream
     from vitreous.errors import VitreousError
     from vitreous.front import segmenter_for
@@ -56,20 +61,25 @@ def segment(
     if is_stream(address):
         live(address, choose(False), out, save, frames)
     else:
-        files(Path(address), choose, out, save, on_error, max_pixels)
+        reading = Reading(frames_as_video, stride, max_pixels)
+        files(open_source(address, on_error, None, None if reading == Reading() else reading), choose, out, save)
 
 
-def files(path: Path, choose, out: Path, save: list[Kind], on_error: Literal["raise", "skip"], most: int) -> None:
-    """All pictures and videos of a path, with a bar where there are many."""
-    from vitreous.data import Reading, open_source
+def files(clips, choose, out: Path, save: list[Kind]) -> None:
+    """All pictures and videos of a source, with a bar where there are many."""
+    from vitreous.errors import VitreousError
     from vitreous.features.progress import Progress
     from vitreous.predict.segment import segment_source
+    from vitreous.report.films import FILMS
     from vitreous.report.write import MaskWriter
 
-    reading = Reading(max_pixels=most)
-    clips = open_source(path, on_error, reading=None if reading == Reading() else reading)
-    named = getattr(clips, "file", lambda key: None)
-    total = sum(clips.length(key) for key in clips.keys)
+    lengths = [clips.length(key) for key in clips.keys]
+    total, named = sum(lengths), getattr(clips, "file", lambda key: None)
+    if set(save) <= FILMS.keys() and max(lengths) == 1:
+        raise VitreousError(
+            f"{clips.name} holds no video, and {' and '.join(save)} are made of videos alone.\n"
+            "Of pictures:  --save overlay    Are they the frames of one?  --frames-as-video always"
+        )
     with MaskWriter(out, save, "vitreous segment") as write, Progress(total > 1, f"{clips.name} -> {out}") as bar:
         bar.plan(total)
         for found in segment_source(clips, choose):
@@ -77,7 +87,10 @@ def files(path: Path, choose, out: Path, save: list[Kind], on_error: Literal["ra
             bar.computed(1)
             if total == 1:
                 print(*written, sep="\n")
-    print(out if total > 1 or "coco" not in save else out / "coco.json")
+    if total > 1:
+        print(out)
+    elif "coco" in save:
+        print(out / "coco.json")
     for broken, reason in clips.skipped:
         print(f"skipped {broken}: {reason}")
 

@@ -15,6 +15,7 @@ from vitreous.predict.segment import Segmented
 from vitreous.report.pictures import overlay, sheet
 from vitreous.report.write import MaskWriter
 
+SIDE, TITLE = 160, 20  # px; letters
 SHOWN, STEP = 8, 3  # pictures on a sheet of many; of a video every third frame, or they are all alike
 
 
@@ -90,12 +91,20 @@ class FoundMany:
 
         for frame in found: frame.labels        list(found) keeps them all, which is for short ones
 
-    about  what made the segments
-    total  frames that there are to be; None where nobody knows (a live stream)
+    about    what made the segments
+    total    frames that there are to be; None where nobody knows (a live stream)
+    skipped  (path, reason) of what could not be read and was left out, as far as it was asked for
     """
 
-    def __init__(self, make: Callable[[], Iterator[Segmented]], about: str, name: str, total: int | None) -> None:
-        self.make, self.about, self.name, self.total = make, about, name, total
+    def __init__(
+        self,
+        make: Callable[[], Iterator[Segmented]],
+        about: str,
+        name: str,
+        total: int | None,
+        skipped: list[tuple[str, str]],
+    ) -> None:
+        self.make, self.about, self.name, self.total, self.skipped = make, about, name, total, skipped
 
     def __iter__(self) -> Iterator[Found]:
         return (Found(segmented, self.about) for segmented in self.make())
@@ -121,8 +130,8 @@ class FoundMany:
                 seen.append(found)
             if len(seen) == SHOWN:
                 break
-        rows = [("picture", [f.picture for f in seen]), ("segments", [np.asarray(f.overlay) for f in seen])]
-        return sheet(rows, side=192)
+        columns = [(one.name[-TITLE:], [one.picture, np.asarray(one.overlay)]) for one in seen]
+        return sheet(columns or [("nothing", [])], side=SIDE)
 
     def show(self) -> None:
         """Some of them: in a notebook below the cell, else in the system's viewer of pictures."""
