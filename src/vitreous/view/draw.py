@@ -22,15 +22,15 @@ def switched(
     picture: UInt8[np.ndarray, "y x 3"],
     labels: Int[np.ndarray, "y x"],
     on: Bool[np.ndarray, " k"],
-    strength: float = 0.55,
+    strength: int | float = 0.55,
 ) -> UInt8[np.ndarray, "y x 3"]:
     """The overlay where slots are switched on, the picture itself elsewhere."""
-    return np.where(on[labels][..., None], overlay(picture, labels, strength), picture)
+    return np.where(on[labels][..., None], overlay(picture, labels, float(strength)), picture)
 
 
 def cut_out(
-    picture: UInt8[np.ndarray, "y x 3"], share: Float[np.ndarray, "y x"], side: int = 128
-) -> UInt8[np.ndarray, "y x 3"]:
+    picture: UInt8[np.ndarray, "y x 3"], share: Float[np.ndarray, "shares_y shares_x"], side: int = 128
+) -> UInt8[np.ndarray, "_ _ 3"]:
     """What a slot owns, by its soft share; the rest of the picture is grey and dim."""
     small = Image.fromarray(picture)
     small.thumbnail((side, side))
@@ -60,6 +60,6 @@ def mixed(shares: Float[np.ndarray, "k h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return np.einsum("khw,kc->hwc", shares, colours).clip(0, 255).round().astype(np.uint8)
 
 
-def enlarged(pixels: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "y x 3"]:
+def enlarged(pixels: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]) -> UInt8[np.ndarray, "_ _ 3"]:
     """To (y, x), every patch with its edges."""
     return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.NEAREST))

@@ -13,7 +13,7 @@ from vitreous.errors import VitreousError
 from vitreous.features.store import FeatureStore
 from vitreous.regress.run import KIND
 from vitreous.report.contact import spread
-from vitreous.shipped import HERE, find_run, names
+from vitreous.shipped import HERE, find_run, is_shipped, names
 from vitreous.view import seen
 from vitreous.view.seen import Pictures
 
@@ -45,7 +45,8 @@ def offer(what: Path | None = None, store: Path | None = None) -> Offer:
     if what is not None and what.suffix == ".lance":
         what, store = None, store or what
     runs = beside(what) if what is not None else {}
-    carried = {f"{name} (comes with vitreous)": HERE / name for name in reversed(names())}  # still, clip
+    carried = {f"{name} (comes with vitreous)": HERE / name for name in reversed(names())}  # still before clip
+    carried = {name: run for name, run in carried.items() if run not in runs.values()}
     opened, notes = None, []
     if store is not None:
         opened = FeatureStore(store)
@@ -61,8 +62,8 @@ def beside(what: Path) -> dict[str, Path]:
         folder, first = found.resolve().parent, [found.resolve()]
     else:
         folder, first = found, []
-    if folder == HERE.resolve():
-        return {found.name: found}
+    if is_shipped(found):  # what lies beside it is another's
+        return {what.name: found}
     others = sorted(path.parent for path in folder.glob("*/recipe.yaml")) if folder.is_dir() else []
     every = [*first, *(path for path in others if path.resolve() not in first)]
     if not every:

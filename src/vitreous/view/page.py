@@ -14,7 +14,7 @@ from vitreous.view import fragments
 from vitreous.view.export import pack
 from vitreous.view.measured import Measured
 from vitreous.view.names import Choices
-from vitreous.view.screen import Held, Wishes, painted, screen, within
+from vitreous.view.screen import Held, Number, Wishes, painted, screen, within
 from vitreous.view.seen import Pictures
 from vitreous.view.viewer import Viewer
 
@@ -166,7 +166,7 @@ class Page:
         return painted(held, Wishes(*wishes)) if held else gr.skip()
 
     def switch(
-        self, held: Held | None, frame: float, edges: bool, strength: float, target: str | None, event: gr.EventData
+        self, held: Held | None, frame: Number, edges: bool, strength: Number, target: str | None, event: gr.EventData
     ) -> dict:
         """Slots were switched on or off, or named."""
         if held is None or isinstance(held.shown, Measured):
@@ -176,7 +176,7 @@ class Page:
         picture = painted(held, Wishes(frame, edges, strength, target))
         return {self.held: held, self.picture: picture, self.attention: attention}
 
-    def find(self, held: Held | None, frame: float, event: gr.EventData) -> dict:
+    def find(self, held: Held | None, frame: Number, event: gr.EventData) -> dict:
         """The objects of a store that are like this one."""
         if held is None or isinstance(held.shown, Measured):
             return {}

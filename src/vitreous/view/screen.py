@@ -12,6 +12,8 @@ from vitreous.view.measured import Measured
 from vitreous.view.names import Choices
 from vitreous.view.seen import Pictures, Seen
 
+Number = int | float  # what a slider of a page may answer
+
 
 @dataclass(frozen=True)
 class Held:
@@ -30,9 +32,9 @@ class Wishes:
     target    which number of a regression run
     """
 
-    frame: float = 0
+    frame: Number = 0
     follow_edges: bool = False
-    strength: float = 0.55
+    strength: Number = 0.55
     target: str | None = None
 
 
@@ -82,6 +84,6 @@ def target_of(measured: Measured, wishes: Wishes) -> str:
     return wishes.target if wishes.target in measured.targets else measured.targets[0]
 
 
-def within(seen: Seen, frame: float) -> int:
+def within(seen: Seen, frame: Number) -> int:
     """A slider may still stand where the last clip was longer."""
     return max(0, min(int(frame), seen.frames - 1))

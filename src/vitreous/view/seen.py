@@ -91,13 +91,13 @@ def look(segmenter: Segmenter, pictures: Pictures, same: Same | None = None, chu
     """See pictures with a run. `same`: as of `find_slots`."""
     state, views, outputs, features = None, [], [], []
     for some in several(pictures.frames, chunk):
-        seen = [segmenter.preprocess(frame) for frame in some]
+        seen = segmenter.look(some)
         batch = segmenter.see(seen)
         out = find_slots(segmenter.run, batch, state, same)
         state = out.state
         views += [view.image for view in seen]
         outputs.append(out)
-        features.append(batch.features[0].half())
+        features.append(batch.features[0].half().cpu())
     return Seen(
         segmenter.run.folder, pictures.name, np.stack(views), joined(outputs), torch.cat(features), pictures.notes
     )
@@ -108,7 +108,7 @@ def joined(outputs: Sequence[SlotOutput]) -> SlotOutput:
 
     def over_time(name: str) -> Tensor | None:
         parts = [getattr(out, name) for out in outputs]
-        return None if any(part is None for part in parts) else torch.cat(parts, dim=1)
+        return None if any(part is None for part in parts) else torch.cat(parts, dim=1).cpu()
 
     names = ("slots", "masks", "rebuilt", "attention", "keep")
     return SlotOutput(**{name: over_time(name) for name in names})  # pyright: ignore[reportArgumentType]

@@ -1,8 +1,7 @@
-"""A viewer without its page: runs that are loaded once, and what each answers. Nothing of a session is kept here."""
+"""A viewer without its page: what each run answers. Nothing of a session is kept here."""
 
 import tempfile
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Literal
@@ -17,10 +16,8 @@ from vitreous.runs import read_recipe
 from vitreous.view.measured import Measured, measure
 from vitreous.view.nearest import Found, nearest, slots_table
 from vitreous.view.offer import Offer, is_regression
-from vitreous.view.seen import Pictures, Seen, look, read_file
+from vitreous.view.seen import STILL, Pictures, Seen, look, read_file
 from vitreous.view.words import OF_ONE, about_run, diagnose_seen, in_words
-
-LOADED = 3  # runs in memory
 
 
 class Viewer:
@@ -33,7 +30,10 @@ class Viewer:
         self.offer = offer
         self.aside = aside or Path(tempfile.mkdtemp(prefix="vitreous-view-"))
         self.lock = Lock()
-        self.segmenter = lru_cache(LOADED)(lambda folder: Segmenter(folder, device=device))
+        self.device = device
+
+    def segmenter(self, run: Path) -> Segmenter:
+        return Segmenter(run, self.device, keep_side=STILL)
 
     def run(self, name: str) -> Path:
         if name not in self.offer.runs:

@@ -1,7 +1,9 @@
 """What is wrong with what was seen, in words: of one picture or clip, and of the run itself."""
 
+from math import isnan
+
 from vitreous.report.diagnose import judge
-from vitreous.report.diagnosis import Diagnosis, read_diagnosis
+from vitreous.report.diagnosis import Diagnosis, Fact, fine, read_diagnosis
 from vitreous.report.observe import Observer, some
 from vitreous.runs import Recipe
 from vitreous.view.seen import Seen
@@ -26,7 +28,12 @@ def diagnose_seen(seen: Seen, recipe: Recipe) -> Diagnosis:
 def in_words(found: Diagnosis, where: str) -> str:
     """As Markdown."""
     if found.healthy:
-        return f"**Nothing is wrong with {where}**, as far as this can be seen."
+        looked = [
+            f"- {name}: {'; '.join(fine(fact) for fact in some if known(fact))}"
+            for name, some in found.facts.items()
+            if any(map(known, some))
+        ]
+        return "\n".join([f"**Nothing is wrong with {where}**, as far as this can be seen. Looked at:\n", *looked])
     lines = [f"**What is wrong with {where}**"]
     for finding in found.findings:
         after = f" (follows from {finding.follows})" if finding.follows else ""
@@ -34,6 +41,10 @@ def in_words(found: Diagnosis, where: str) -> str:
         lines += [f"- {fact.text()}" for fact in finding.facts]
         lines += [] if finding.follows else [f"\nTry next: {finding.next}"]
     return "\n".join(lines)
+
+
+def known(fact: Fact) -> bool:
+    return not isnan(fact.score.mean)
 
 
 def about_run(seen: Seen) -> str:
