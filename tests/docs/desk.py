@@ -36,7 +36,6 @@ class Desk:
             "photos": lambda to: photos(to, "train", 3),
             "film.mp4": film,
             "desk.png": lambda to: photo(MINI / "test" / "clip_00000", to),
-            "film.mp4": film,
             "scenes": lambda to: [clips(MINI / part, to / part, 6) for part in ("train", "test")],
             "clips": lambda to: clips(MINI_CLIPS / "train", to / "train", 2),
             "holiday.lance": lambda to: store_of(self.get("holiday"), to),
@@ -109,19 +108,6 @@ def film(to: Path) -> None:
 def photos(to: Path, part: str, count: int) -> None:
     for clip in sorted((MINI / part).iterdir())[:count]:
         photo(clip, to / f"{clip.name[-5:]}.jpg")
-
-
-def film(to: Path) -> None:
-    """Eight frames of an embedded clip, encoded without loss of what matters."""
-    import av
-
-    with av.open(str(to), "w") as file:
-        stream = file.add_stream("libx264", rate=12)
-        stream.width = stream.height = 96
-        stream.pix_fmt = "yuv420p"
-        for path in sorted((MINI_CLIPS / "test" / "clip_00000" / "rgb").iterdir())[:8]:
-            file.mux(stream.encode(av.VideoFrame.from_image(Image.open(path).convert("RGB"))))
-        file.mux(stream.encode(None))
 
 
 def clips(part: Path, to: Path, count: int) -> None:

@@ -12,7 +12,7 @@ from vitreous.cli.main import main
 from .desk import Desk, short
 from .snippets import PAGES, ROOT, Snippet, commands, snippets
 
-QUICK = ("README.md", "docs/index.md", "docs/data.md", "docs/stores.md", "docs/backbones.md")  # of these, the Python
+QUICK = ("README.md", "docs/segment.md", "docs/data.md", "docs/stores.md", "docs/backbones.md")  # of these, the Python
 RUN = [str(page.relative_to(ROOT)) for page in PAGES if page.name != "README.ja.md"]  # which has README's own blocks
 
 
