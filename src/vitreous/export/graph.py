@@ -14,11 +14,12 @@ from jaxtyping import Float, Int32, Num
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from vitreous.backbones import Backbone, load_described
+from vitreous.backbones import Backbone
 from vitreous.blocks.initial import SharedGaussian, SlotGaussian
 from vitreous.errors import RunError
 from vitreous.features.standardise import Standardiser
 from vitreous.methods.base import Method
+from vitreous.predict.loading import warm_backbone
 from vitreous.predict.segment import find_slots
 from vitreous.regress.constraints import Sums
 from vitreous.regress.run import RegressionRun
@@ -62,7 +63,7 @@ class Seen(nn.Module):
         self.backbone, self.standardise, self.pixels = backbone, standardise, pixels
 
     def forward(self, pictures: Num[Tensor, "b y x 3"], grid: tuple[int, int]) -> Float[Tensor, "b h w d"]:
-        frames = pictures * 255 if self.pixels == "float32" else pictures
+        frames = (pictures * 255).round().clamp(0, 255).byte() if self.pixels == "float32" else pictures
         return self.standardise(self.backbone.patch_tokens(frames).unflatten(1, grid))
 
 
@@ -109,11 +110,11 @@ class RegressionGraph(nn.Module):
         return y.clamp(min=0) if self.positive else y
 
 
-def slot_graph(run: Run, pixels: Pixels = "uint8", device: str = "cpu") -> Graph:
+def slot_graph(run: Run, pixels: Pixels = "uint8") -> Graph:
     """Of a run that finds objects; RunError, by name, for what cannot stand in a graph."""
     refuse_slots(run)
     recipe = run.recipe
-    backbone = load_described(recipe.backbone | {"dtype": "float32"}, device=device)
+    backbone = warm_backbone(recipe.backbone | {"dtype": "float32"}, "cpu")
     seen = Seen(backbone, Standardiser.from_state(run.statistics), pixels)
     size = backbone.size_for(recipe.grid)
     module = SlotGraph(seen, with_fixed_start(run), size).eval().requires_grad_(False)
@@ -131,11 +132,11 @@ def slot_graph(run: Run, pixels: Pixels = "uint8", device: str = "cpu") -> Graph
     return Graph(module, size, ("labels", "shares", "slots"), told | about)
 
 
-def regression_graph(run: RegressionRun, pixels: Pixels = "uint8", device: str = "cpu") -> Graph:
+def regression_graph(run: RegressionRun, pixels: Pixels = "uint8") -> Graph:
     """Of a run that measures quantities, as it answers for a picture as it is: no turned views, no tiles."""
     refuse_numbers(run)
     recipe = run.recipe
-    backbone = load_described(recipe.backbone | {"dtype": "float32"}, device=device)
+    backbone = warm_backbone(recipe.backbone | {"dtype": "float32"}, "cpu")
     size = backbone.size_for((recipe.grid[0], recipe.grid[1]))
     module = RegressionGraph(Seen(backbone, run.ensemble.standardise, pixels), run).eval().requires_grad_(False)
     outputs = {"numbers": "float32 [b t]: one per target, in its own units"}

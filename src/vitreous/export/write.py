@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from vitreous import __version__
-from vitreous.backbones import load_described
 from vitreous.data import open_source
 from vitreous.data.mini import MINI
 from vitreous.errors import DataError, RunError, VitreousError, did_you_mean
@@ -21,6 +20,7 @@ from vitreous.export.onnx_file import answers_of, packages, save_onnx
 from vitreous.export.program import program_of, save_program
 from vitreous.features.preprocess import Preprocess
 from vitreous.features.standardise import Standardiser
+from vitreous.predict.loading import warm_backbone
 from vitreous.predict.segment import find_slots, to_pixels
 from vitreous.regress.run import RegressionRun
 from vitreous.runs import Run
@@ -183,7 +183,7 @@ def answers(made: Path | ExportedProgram, pictures: Tensor) -> Sequence[Tensor]:
 
 def as_used(run: Run, graph: Graph, pictures: Tensor, labels: Tensor) -> Tensor:
     """Share of pixels per picture whose label is what `Segmenter` gives, each picture by itself."""
-    backbone, standardise = load_described(run.recipe.backbone, device="cpu"), Standardiser.from_state(run.statistics)
+    backbone, standardise = warm_backbone(run.recipe.backbone, "cpu"), Standardiser.from_state(run.statistics)
     images = pictures if pictures.dtype == torch.uint8 else (pictures * 255).round().byte()
     same = []
     for image, label in zip(images, labels, strict=True):
