@@ -4,13 +4,13 @@
     python benchmarks/methods.py --methods dias spot --rounds 5
 
 ours   features from a store, bfloat16 where autocast allows: what `vitreous train` does
-plain  what public code does: the same model in float32, with the pictures through a ViT-S/14 in every step. It is our code
-       and not a naive one, so that the ratio says only what frozen features and bfloat16 are worth; the savings inside a
-       decoder are in train_step.py
+plain  what public code does: the same model in float32, with the pictures through a ViT-S/14 in every step. It is our
+       code and not a naive one, so that the ratio says only what frozen features and bfloat16 are worth; the savings
+       inside a decoder are in train_step.py
 
 Batches of 16 pictures (clips: of 4 x 4 frames, marked so) with 16x16 patches of 384 channels. The two take turns in one
 process per method; seconds are medians, the ratio is the median over the rounds with its quartiles. Peak memory is that
-of a process of its own that takes three steps of ours, with what Python and torch take by themselves (the row "nothing").
+of a process of its own that takes three steps of ours, with what Python and torch take by themselves (the first row).
 """
 
 import argparse
@@ -50,7 +50,9 @@ def made(name: str, shape: tuple[int, int]) -> tuple[Any, Batch]:
     return method, Batch(features, pictures=pictures)
 
 
-def stepper(name: str, shape: tuple[int, int], half: bool, see: Callable[[], None] | None = None) -> Callable[[], float]:
+def stepper(
+    name: str, shape: tuple[int, int], half: bool, see: Callable[[], None] | None = None
+) -> Callable[[], float]:
     """A function that takes one training step and says how long it took."""
     method, batch = made(name, shape)
     optimiser = torch.optim.AdamW(method.parameters(), 1e-4)
@@ -108,7 +110,8 @@ def main() -> None:
         with context.Pool(1) as pool:
             return pool.apply(function, args)
 
-    print("| method | batch | steps/s, ours | steps/s, plain | plain / ours | peak memory, MiB |\n|---|---|---|---|---|---|")
+    print("| method | batch | steps/s, ours | steps/s, plain | ours / plain | peak memory, MiB |")
+    print("|---|---|---|---|---|---|")
     print(f"| nothing | | | | | {apart(peak, 'nothing', BATCH):.0f} |", flush=True)
     for name in asked.methods:
         for shape in shapes(name):

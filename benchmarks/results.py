@@ -8,7 +8,7 @@
     vitreous render --out scratch/moving --scenes 200 --frames 24 --seed 401
     vitreous render --out scratch/moving --split test --scenes 60 --frames 24 --seed 501
     python benchmarks/results.py --out scratch/large --train scratch/slots --test scratch/final --parts stills
-    python benchmarks/results.py --out scratch/large --train scratch/moving/train --test scratch/moving/test --parts clips
+  python benchmarks/results.py --out scratch/large --train scratch/moving/train --test scratch/moving/test --parts clips
 
 slots        3 to 13 of them, on glass_tiny, on the same net untrained, and on the colours of the patches
 tau          mask temperature of SAVi-DINOSAUR's broadcast decoder, with masks of the attention and with its own
