@@ -78,14 +78,14 @@ def attention(seen: Seen, frame: int, choices: Choices) -> str:
     """Who attends where, after each iteration; the masks last. A row of all slots together, then one per slot."""
     maps = looks(seen, frame)
     rounds = len(maps) - (0 if seen.attention is None else int(len(maps) > seen.attention.shape[1]))
-    heads = [f"iteration {i + 1}" for i in range(rounds)] if seen.attention is not None else []
+    heads = [str(i + 1) for i in range(rounds)] if seen.attention is not None else []
     heads += ["masks"] * (len(maps) - len(heads))
     won = [int(slot) for slot in np.argsort(-seen.won()[frame], kind="stable") if seen.won()[frame, slot] > 0]
     rows = [row("all", [mixed(one) for one in maps])]
     rows += [row(choices.name(slot), [tinted(one[slot], slot) for one in maps], colour(slot)) for slot in won]
     said = "" if seen.attention is not None else '<p class="vt-quiet">This method has no attention to show.</p>'
     top = "".join(f"<th>{head}</th>" for head in heads)
-    return f'{said}<div class="vt-scroll"><table class="vt-looks"><tr><th></th>{top}</tr>{"".join(rows)}</table></div>'
+    return f'{said}<div class="vt-scroll"><table class="vt-looks"><tr><th>iteration</th>{top}</tr>{"".join(rows)}</table></div>'
 
 
 def row(name: str, tiles: Sequence[UInt8[np.ndarray, "h w 3"]], mark: str = "transparent") -> str:

@@ -67,9 +67,7 @@ class Page:
 
     def showing(self) -> None:
         self.message = gr.HTML(fragments.message(self.viewer.offer.notes), elem_id="vt-message")
-        self.picture = gr.Image(
-            interactive=False, show_label=False, elem_id="vt-picture", buttons=["fullscreen"], height=460
-        )
+        self.picture = gr.Image(interactive=False, show_label=False, elem_id="vt-picture", buttons=["fullscreen"])
         self.caption = gr.HTML(elem_id="vt-caption")
         self.frame = gr.Slider(0, 1, 0, step=1, label="Frame", visible=False, elem_id="vt-frame", buttons=[])
         self.target = gr.Dropdown([], label="Number", visible=False, elem_id="vt-target")
