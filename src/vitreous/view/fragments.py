@@ -84,8 +84,8 @@ def attention(seen: Seen, frame: int, choices: Choices) -> str:
     rows = [row("all", [mixed(one) for one in maps])]
     rows += [row(choices.name(slot), [tinted(one[slot], slot) for one in maps], colour(slot)) for slot in won]
     said = "" if seen.attention is not None else '<p class="vt-quiet">This method has no attention to show.</p>'
-    top = "".join(f"<th>{head}</th>" for head in heads)
-    return f'{said}<div class="vt-scroll"><table class="vt-looks"><tr><th>iteration</th>{top}</tr>{"".join(rows)}</table></div>'
+    top = "".join(f"<th>{head}</th>" for head in ("iteration", *heads))
+    return f'{said}<div class="vt-scroll"><table class="vt-looks"><tr>{top}</tr>{"".join(rows)}</table></div>'
 
 
 def row(name: str, tiles: Sequence[UInt8[np.ndarray, "h w 3"]], mark: str = "transparent") -> str:
