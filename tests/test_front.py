@@ -115,8 +115,10 @@ def test_min_area_prune_and_refine(found):
 
 def test_all_of_a_picture_or_its_middle():
     wide = np.concatenate([np.asarray(Image.open(PICTURE).convert("RGB"))] * 2, axis=1)
-    assert vt.segment(wide).labels.shape == (128, 128)
-    assert vt.segment(wide, fit="squash").labels.shape == (128, 256)
+    whole, middle = vt.segment(wide), vt.segment(wide, fit="crop")
+    assert (whole.labels.shape, whole.segmented.whole) == ((128, 256), True)
+    assert (middle.labels.shape, middle.segmented.whole) == ((128, 128), False)
+    assert (middle.picture == wide[:, 64:192]).all()
 
 
 def test_large_pictures_are_reduced():

@@ -89,3 +89,20 @@ def test_every_step_has_its_own_seed():
     seeds = {generator_seed(seed, step) for seed in range(3) for step in range(-1, 2000)}
     assert len(seeds) == 3 * 2001
     assert all(0 <= s < 2**31 for s in seeds)
+
+
+def test_broken_files_are_named(tmp_path):
+    saved = run(tmp_path)
+    saved.save()
+    assert repr(saved) == f"Run({str(tmp_path)!r}: dinosaur on glass_tiny, grid 4 x 6)"
+    whole = (tmp_path / "model.safetensors").read_bytes()
+    for broken in (b"", whole[:100], b"\x80\x04pickle" * 9):
+        (tmp_path / "model.safetensors").write_bytes(broken)
+        with pytest.raises(RunError, match=r"model\.safetensors cannot be read"):
+            Run.load(tmp_path)
+    (tmp_path / "recipe.yaml").write_text("method: [dinosaur")
+    with pytest.raises(RunError, match=r"recipe\.yaml cannot be read"):
+        Run.load(tmp_path)
+    (tmp_path / "recipe.yaml").write_text("- dinosaur")
+    with pytest.raises(RunError, match="it lacks backbone"):
+        Run.load(tmp_path)

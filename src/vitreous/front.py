@@ -34,7 +34,7 @@ def segment(
     refine: bool = False,
     prune: Same | None = None,
     min_area: float | int = 0,
-    fit: Literal["crop", "squash"] | None = None,
+    fit: Literal["crop", "squash"] | None = "squash",
     device: str = "auto",
     on_error: Literal["raise", "skip"] = "raise",
     keep_side: int = KEEP_SIDE,
@@ -53,7 +53,7 @@ def segment(
         refine: Let borders follow the edges of the picture.
         prune: Make slots one that are nearer than this cosine distance, as 0.2, or auto: chosen for each picture.
         min_area: Regions smaller than this go to their neighbours: a share of the picture as 0.002, or pixels as 50.
-        fit: crop the middle, with the grid's aspect ratio, or squash the whole picture; default: as trained.
+        fit: squash all of the picture into the grid's shape, or crop the middle of that shape; None: as was trained.
         device: auto, cpu, cuda ...
         on_error: Raise at a file that cannot be read, or skip it.
         keep_side: Longest side in pixels; larger pictures are reduced first.

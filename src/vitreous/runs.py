@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 import yaml
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -76,7 +77,10 @@ class Run:
             )
             raise RunError(f"No finished run in {folder}: {weights} is missing.\n{advice}")
         recipe = read_recipe(folder)
-        tensors = load_file(folder / weights)
+        try:
+            tensors = load_file(folder / weights)
+        except (SafetensorError, OSError) as error:
+            raise RunError(f"{folder / weights} cannot be read: {error}. Copy or train it again.") from None
         statistics = {n.removeprefix(STANDARDISE): t for n, t in tensors.items() if n.startswith(STANDARDISE)}
         method = build(recipe)
         try:
@@ -144,8 +148,12 @@ def read_recipe(folder: Path) -> Recipe:
     path = folder / "recipe.yaml"
     if not path.is_file():
         raise RunError(f"{folder} is not a run: it has no recipe.yaml.{hint(folder)}")
-    values = yaml.safe_load(path.read_text())
-    missing = {f.name for f in fields(Recipe)} - set(values or {})
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise RunError(f"{path} cannot be read: {' '.join(str(error).split())}.") from None
+    values = dict(values) if isinstance(values, dict) else {}
+    missing = {f.name for f in fields(Recipe)} - set(values)
     if missing:
         raise RunError(f"{path} is not a recipe of this version: it lacks {', '.join(sorted(missing))}.")
     return Recipe(**values | {"grid": tuple(values["grid"])})

@@ -1,5 +1,6 @@
 import json
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,6 +115,17 @@ def test_coco_reads_what_was_written(tmp_path, capsys):
                 float(still.found.shares[0, one["slot"]].numpy()[mask].mean()), abs=1e-4
             )
     assert json.loads((tmp_path / "coco.json").read_text())["info"]["description"] == "segments by still"
+
+
+def test_coco_names_a_picture_on_which_its_masks_lie(tmp_path):
+    pytest.importorskip("pycocotools.coco")
+    part = replace(segmented("a/cup"), whole=False)
+    with MaskWriter(tmp_path, ["coco"]) as write:
+        assert write(part, "a/cup.jpg") == [tmp_path / "pictures/a/cup.png"]
+    (image,) = json.loads((tmp_path / "coco.json").read_text())["images"]
+    assert image["file_name"] == "pictures/a/cup.png"
+    with Image.open(tmp_path / image["file_name"]) as picture:
+        assert picture.size == (image["width"], image["height"])
 
 
 def test_a_long_gif_keeps_its_length_in_time_not_its_frames(tmp_path):

@@ -17,7 +17,7 @@ def segment(
     refine: bool = False,
     prune: float | Literal["auto"] | None = None,
     min_area: float = 0.0,
-    fit: Literal["crop", "squash"] | None = None,
+    fit: Literal["crop", "squash"] = "squash",
     webcam: str | None = None,
     frames: int | None = None,
     frames_as_video: Literal["auto", "never", "always"] = "auto",
@@ -39,7 +39,7 @@ def segment(
         refine: Let borders follow the edges of the picture (guided filter) instead of interpolating the patches.
         prune: Make slots one that are nearer than this cosine distance, as 0.2, or auto: chosen for each picture.
         min_area: Regions smaller than this go to their neighbours: a share of the picture as 0.002, or pixels as 50.
-        fit: crop the middle, with the grid's aspect ratio, or squash the whole picture; default: as trained.
+        fit: squash all of the picture into the grid's shape, or crop the middle of that shape.
         webcam: Segment what a camera sees, as in --webcam 0, until Ctrl-C or --frames.
         frames: Stop a stream or camera after so many frames.
         frames_as_video: Whether a folder of numbered pictures is a video; auto goes by names and sizes, in sub-folders.
@@ -62,7 +62,7 @@ def segment(
         live(address, choose(False), out, save, frames)
     else:
         reading = Reading(frames_as_video, stride, max_pixels)
-        files(open_source(address, on_error, None, None if reading == Reading() else reading), choose, out, save)
+        files(open_source(address, on_error, None, reading if reading != Reading() else None), choose, out, save)
 
 
 def files(clips, choose, out: Path, save: list[Kind]) -> None:
@@ -80,7 +80,7 @@ def files(clips, choose, out: Path, save: list[Kind]) -> None:
             f"{clips.name} holds no video, and {' and '.join(save)} are made of videos alone.\n"
             "Of pictures:  --save overlay    Are they the frames of one?  --frames-as-video always"
         )
-    with MaskWriter(out, save, "vitreous segment") as write, Progress(total > 1, f"{clips.name} -> {out}") as bar:
+    with MaskWriter(out, save) as write, Progress(total > 1, clips.name) as bar:
         bar.plan(total)
         for found in segment_source(clips, choose):
             written = write(found, None if found.clip else named(found.name))
@@ -104,7 +104,7 @@ def live(address: str, segmenter, out: Path, save: list[Kind], frames: int | Non
     from vitreous.report.write import MaskWriter
 
     seen = 0
-    with suppress(KeyboardInterrupt), MaskWriter(out, save, "vitreous segment") as write:
+    with suppress(KeyboardInterrupt), MaskWriter(out, save) as write:
         for found in segmenter.video(islice(stream_frames(address), frames), chunk=1):
             write(found)
             seen += 1

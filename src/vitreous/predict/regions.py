@@ -21,11 +21,10 @@ def without_small(labels: Int[np.ndarray, "y x"], area: float | int) -> Int[np.n
     area  below 1 a share of the picture, else a number of pixels; the largest region always stays
     """
     least = area * labels.size if area < 1 else area
-    regions = label(labels, background=-2, connectivity=1)  # no label is -2: none is left out
+    regions = np.asarray(label(labels, background=-2, connectivity=1))  # no label is -2: none is left out
     sizes = np.bincount(regions.ravel())
     stays = sizes >= min(least, sizes.max())
     if stays.all():
         return labels
     nearest = distance_transform_edt(~stays[regions], return_distances=False, return_indices=True)
-    assert nearest is not None
-    return labels[tuple(nearest)]
+    return labels[tuple(np.asarray(nearest))]

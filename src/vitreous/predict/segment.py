@@ -166,6 +166,7 @@ class Segmented:
     name   of its files: the key of a still, key/0007 for a frame of a video
     clip   key of the video; None for a still
     slots  one vector per label
+    whole  the picture is as it was read: nothing is cut off, nothing reduced
     """
 
     name: str
@@ -173,6 +174,7 @@ class Segmented:
     found: Segmentation
     clip: str | None = None
     slots: Float[Tensor, "k s"] | None = None
+    whole: bool = True
 
 
 class Segmenter:
@@ -211,8 +213,8 @@ class Segmenter:
         seen = self.look(frames)
         out = find_slots(self.run, self.see(seen, clips=len(seen)), same=self.same)
         return [
-            Segmented(view.key, view.image, self.pixels(mask, view.image), None, slots[0])
-            for view, mask, slots in zip(seen, out.masks.cpu(), out.slots.cpu(), strict=True)
+            Segmented(view.key, view.image, self.pixels(mask, view.image), None, slots[0], same_size(frame, view))
+            for frame, view, mask, slots in zip(frames, seen, out.masks.cpu(), out.slots.cpu(), strict=True)
         ]
 
     def video(self, frames: Iterable[Frame], chunk: int = 8) -> Iterator[Segmented]:
@@ -222,9 +224,9 @@ class Segmenter:
             seen = self.look(some)
             out = find_slots(self.run, self.see(seen), state, self.same)
             state = out.state
-            for view, mask, slots in zip(seen, out.masks[0].cpu(), out.slots[0].cpu(), strict=True):
-                found = self.pixels(mask[None], view.image)
-                yield Segmented(f"{view.key}/{view.index:04d}", view.image, found, view.key, slots)
+            for frame, view, mask, slots in zip(some, seen, out.masks[0].cpu(), out.slots[0].cpu(), strict=True):
+                found, name = self.pixels(mask[None], view.image), f"{view.key}/{view.index:04d}"
+                yield Segmented(name, view.image, found, view.key, slots, same_size(frame, view))
 
     def look(self, frames: Iterable[Frame]) -> list[Frame]:
         """The part of each picture that the grid spans, of a size whose masks can be held."""
@@ -266,6 +268,10 @@ def segment_source(source: Source, segmenter: Callable[[bool], Segmenter], batch
         else:
             for key in keys:
                 yield from segmenter(False).video(source.frames(key), batch_size)
+
+
+def same_size(one: Frame, other: Frame) -> bool:
+    return one.image.shape == other.image.shape
 
 
 def reduced(frame: Frame, side: int) -> Frame:

@@ -4,6 +4,7 @@ labels/NAME.png       8-bit palette: pixel = slot number, 255 (white) where noth
 overlays/NAME.png     labels over the picture, borders in white
 objects/NAME/03.png   what slot 3 owns, cut out: RGBA, see-through elsewhere, no larger than it is
 coco.json             all pictures: COCO, masks run-length encoded (extra `coco`), see coco.py
+pictures/NAME.png     (coco) what was looked at, where that is not the picture as it was: cut, or reduced
 shares/NAME.npz       labels int16 [y x] and soft shares float16 [k y x]
 overlays/CLIP.mp4     the overlays of a video as a video (extra `video`)
 overlays/CLIP.gif     the same as an animation of at most 120 frames, 480 px
@@ -63,6 +64,9 @@ class MaskWriter:
             over = overlay(found.picture, found.found.labels[0].numpy())
         written = list(self.pictures(found, over))
         if self.coco is not None:
+            if not found.whole:  # its masks would not lie on the file
+                file = f"pictures/{found.name}.png"
+                written.append(save(Image.fromarray(found.picture), self.place("pictures", f"{found.name}.png")))
             self.coco.add(found, file or f"{found.name}.png")
         if found.clip is not None and over is not None:
             self.show(found.clip, over)
