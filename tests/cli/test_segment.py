@@ -114,11 +114,11 @@ def test_a_camera_that_is_not_there(tmp_path, capsys):
 
 
 def test_a_stream_until_enough_was_seen(tmp_path, capsys, monkeypatch):
-    from vitreous.data import stream
+    from vitreous import front
     from vitreous.types import Frame
 
     frames = [np.asarray(Image.open(MINI_CLIPS / f"test/clip_00001/rgb/{i:04d}.png")) for i in range(5)]
-    monkeypatch.setattr(stream, "stream_frames", lambda address: (Frame("live", i, f) for i, f in enumerate(frames)))
+    monkeypatch.setattr(front, "stream_frames", lambda address: (Frame("live", i, f) for i, f in enumerate(frames)))
     command = ["segment", "rtsp://door/1", "--frames", "3", "--save", "coco", "--out", str(tmp_path)]
     assert main(command) == 0
     assert "3 frames" in capsys.readouterr().out

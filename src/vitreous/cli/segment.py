@@ -59,7 +59,7 @@ def segment(
     choose = segmenter_for(run, device, refine=refine, same=prune, min_area=min_area, fit=fit, keep_side=keep_side)
     address = f"webcam:{webcam}" if source is None else source
     if is_stream(address):
-        live(address, choose(False), out, save, frames)
+        stream(address, choose, out, save, frames)
     else:
         reading = Reading(frames_as_video, stride, max_pixels)
         files(open_source(address, on_error, None, reading if reading != Reading() else None), choose, out, save)
@@ -75,7 +75,7 @@ def files(clips, choose, out: Path, save: list[Kind]) -> None:
 
     lengths = [clips.length(key) for key in clips.keys]
     total, named = sum(lengths), getattr(clips, "file", lambda key: None)
-    if set(save) <= FILMS.keys() and max(lengths) == 1:
+    if set(save) <= FILMS.keys() and max(lengths) <= 1:
         raise VitreousError(
             f"{clips.name} holds no video, and {' and '.join(save)} are made of videos alone.\n"
             "Of pictures:  --save overlay    Are they the frames of one?  --frames-as-video always"
@@ -95,17 +95,17 @@ def files(clips, choose, out: Path, save: list[Kind]) -> None:
         print(f"skipped {broken}: {reason}")
 
 
-def live(address: str, segmenter, out: Path, save: list[Kind], frames: int | None) -> None:
+def stream(address: str, choose, out: Path, save: list[Kind], frames: int | None) -> None:
     """What a camera or stream shows, frame by frame, until it ends or someone presses Ctrl-C."""
     from contextlib import suppress
     from itertools import islice
 
-    from vitreous.data.stream import stream_frames
+    from vitreous.front import live
     from vitreous.report.write import MaskWriter
 
-    seen = 0
+    seen, shown = 0, live(address, choose)
     with suppress(KeyboardInterrupt), MaskWriter(out, save) as write:
-        for found in segmenter.video(islice(stream_frames(address), frames), chunk=1):
+        for found in islice(shown.make(), frames):
             write(found)
             seen += 1
             print(f"\r{seen} frames", end="", flush=True)
