@@ -215,7 +215,7 @@ def test_a_path_of_this_machine_is_no_upload(served, still):
     calls = [at for at, call in enumerate(about["dependencies"]) if file in call["inputs"]]
     assert calls
     for at in calls:
-        data = [{"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}, still, False]
+        data = [{"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}, still, False, False]
         number = about["dependencies"][at]["id"]
         asked = json.dumps({"data": data, "fn_index": number, "session_hash": "s"})
         post(f"{address}/gradio_api/queue/join", asked.encode(), "application/json")

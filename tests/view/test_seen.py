@@ -8,7 +8,7 @@ from PIL import Image
 from vitreous.errors import DataError
 from vitreous.predict.segment import Segmenter
 from vitreous.types import Frame
-from vitreous.view.seen import FRAMES, STILL, fit_to_page, read_file
+from vitreous.view.seen import FRAMES, STILL, Pictures, fit_to_page, read_file
 
 
 def test_a_picture_is_seen_as_the_segmenter_sees_it(seen, scene):
@@ -62,3 +62,9 @@ def test_pages_of_two_sizes_are_no_clip():
     frames = [Frame("pages", at, np.zeros((8, 8 + at, 3), np.uint8)) for at in range(2)]
     with pytest.raises(DataError, match="frame 1 has another size"):
         fit_to_page("pages", frames)
+
+
+def test_all_of_a_picture_is_looked_at_unless_it_is_to_be_cut(viewer, still, scene):
+    wide = Pictures("wide", [Frame("wide", 0, np.concatenate([scene, scene[:, :64]], axis=1))])
+    assert viewer.look(still, wide).pictures.shape == (1, 128, 192, 3)
+    assert viewer.look(still, wide, crop=True).pictures.shape == (1, 128, 128, 3)

@@ -61,6 +61,7 @@ class Page:
         with gr.Accordion("How it is shown", open=False):
             self.edges = gr.Checkbox(False, label="Borders follow the edges of the picture")
             self.merge = gr.Checkbox(False, label="Slots that double another become one")
+            self.crop = gr.Checkbox(False, label="Only the middle of the picture, in the shape of the grid")
             self.strength = gr.Slider(0.0, 1.0, 0.55, step=0.05, label="Strength of the colours", buttons=[])
         self.export = gr.Button("Export what is on screen", elem_id="vt-export")
         self.zip = gr.File(label="Overlay, masks, names", visible=False, interactive=False, elem_id="vt-zip")
@@ -91,13 +92,17 @@ class Page:
         all_of_it = [self.held, self.message, self.frame, self.target, self.zip, self.elsewhere, *drawn]
         quiet = dict(show_progress="hidden", trigger_mode="always_last", api_visibility="private")
         once = dict(show_progress_on=self.picture, api_visibility="private")
-        again = dict(fn=self.look_again, inputs=[self.run, self.merge, self.held], outputs=all_of_it, **once)
+        again = dict(fn=self.look_again, inputs=[self.run, self.merge, self.crop, self.held], outputs=all_of_it, **once)
         said = dict(fn=self.say, inputs=self.held, outputs=self.words, show_progress="hidden", api_visibility="private")
-        chosen = dict(fn=self.take_example, inputs=[self.example, self.run, self.merge], outputs=all_of_it, **once)
-        brought = dict(fn=self.take_file, inputs=[self.file, self.run, self.merge], outputs=all_of_it, **once)
+        chosen = dict(
+            fn=self.take_example, inputs=[self.example, self.run, self.merge, self.crop], outputs=all_of_it, **once
+        )
+        brought = dict(
+            fn=self.take_file, inputs=[self.file, self.run, self.merge, self.crop], outputs=all_of_it, **once
+        )
         for event, what in (
             (self.blocks.load, chosen), (self.example.input, chosen), (self.file.upload, brought),
-            (self.run.input, again), (self.merge.input, again),
+            (self.run.input, again), (self.merge.input, again), (self.crop.input, again),
         ):  # fmt: skip
             event(**what).then(**said)
         for part in (self.frame.change, self.edges.input, self.target.input):
@@ -108,20 +113,20 @@ class Page:
         self.cards.wanted(self.find, [self.held, self.frame], found, api_visibility="private")
         self.export.click(self.pack, [self.held, *wishes], [self.zip, self.message], api_visibility="private")
 
-    def take_file(self, path: str | None, run: str, merge: bool) -> dict:
-        return self.take(lambda: self.viewer.upload(path), run, merge) if path else {}
+    def take_file(self, path: str | None, run: str, merge: bool, crop: bool) -> dict:
+        return self.take(lambda: self.viewer.upload(path), run, merge, crop) if path else {}
 
-    def take_example(self, name: str, run: str, merge: bool) -> dict:
-        return self.take(lambda: self.viewer.example(name), run, merge)
+    def take_example(self, name: str, run: str, merge: bool, crop: bool) -> dict:
+        return self.take(lambda: self.viewer.example(name), run, merge, crop)
 
-    def look_again(self, run: str, merge: bool, held: Held | None) -> dict:
-        return self.take(lambda: held.pictures, run, merge) if held else {}
+    def look_again(self, run: str, merge: bool, crop: bool, held: Held | None) -> dict:
+        return self.take(lambda: held.pictures, run, merge, crop) if held else {}
 
-    def take(self, read: Any, run: str, merge: bool) -> dict:
+    def take(self, read: Any, run: str, merge: bool, crop: bool) -> dict:
         """New pictures, or another run: all of the page changes, or a message says why not."""
         try:
             pictures: Pictures = read()
-            shown = self.viewer.look(run, pictures, merge=merge)
+            shown = self.viewer.look(run, pictures, merge=merge, crop=crop)
         except VitreousError as error:
             return self.trouble(error)
         held = Held(pictures, shown)

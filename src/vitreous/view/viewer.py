@@ -32,8 +32,9 @@ class Viewer:
         self.lock = Lock()
         self.device = device
 
-    def segmenter(self, run: Path) -> Segmenter:
-        return Segmenter(run, self.device, keep_side=STILL)
+    def segmenter(self, run: Path, crop: bool = False) -> Segmenter:
+        """Loaded once per process; all of a picture is looked at, as by `vitreous segment`, unless it is to be cut."""
+        return Segmenter(run, self.device, fit="crop" if crop else "squash", keep_side=STILL)
 
     def run(self, name: str) -> Path:
         if name not in self.offer.runs:
@@ -55,14 +56,14 @@ class Viewer:
             said = f"{path.name}: {error.found}." if isinstance(error, Unreadable) else str(error)
             raise DataError(said.replace(f"{path.parent}/", "")) from None
 
-    def look(self, run: str, pictures: Pictures, *, merge: bool = False) -> Seen | Measured:
-        """What a run makes of pictures; `merge`: doubles become one, as --prune auto."""
+    def look(self, run: str, pictures: Pictures, *, merge: bool = False, crop: bool = False) -> Seen | Measured:
+        """What a run makes of pictures; `merge`: doubles become one, as --prune auto; `crop`: the middle alone."""
         folder = self.run(run)
         same: Literal["auto"] | None = "auto" if merge else None
         with self.lock:
             if is_regression(folder):
                 return measure(folder, pictures, self.aside)
-            return look(self.segmenter(folder), pictures, same)
+            return look(self.segmenter(folder, crop), pictures, same)
 
     def elsewhere(self, seen: Seen, frame: int, slot: int, count: int = 8) -> Sequence[Found]:
         """Slots like this one in other clips of the store."""
