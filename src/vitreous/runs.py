@@ -149,10 +149,10 @@ def read_recipe(folder: Path) -> Recipe:
     if not path.is_file():
         raise RunError(f"{folder} is not a run: it has no recipe.yaml.{hint(folder)}")
     try:
-        values = yaml.safe_load(path.read_text())
+        read = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise RunError(f"{path} cannot be read: {' '.join(str(error).split())}.") from None
-    values = dict(values) if isinstance(values, dict) else {}
+    values: dict[str, Any] = read if isinstance(read, dict) else {}
     missing = {f.name for f in fields(Recipe)} - set(values)
     if missing:
         raise RunError(f"{path} is not a recipe of this version: it lacks {', '.join(sorted(missing))}.")
