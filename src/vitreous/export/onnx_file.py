@@ -5,6 +5,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def save_onnx(program: ExportedProgram, outputs: tuple[str, ...], about: dict[st
     dimension = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
     for value in [*model.graph.input, *model.graph.output]:
         for dim in value.type.tensor_type.shape.dim:
-            dim.dim_param = "batch" if dim.dim_param == dimension and dimension else dim.dim_param
+            if dimension and dim.dim_param == dimension:
+                dim.dim_param = "batch"
     onnx.helper.set_model_props(model, {KEY: json.dumps(about)})
     model.producer_name, model.producer_version = "vitreous", about["vitreous"]
     onnx.checker.check_model(model)
@@ -62,8 +64,7 @@ def packages() -> None:
 
 def sort_stable(x, stable: bool = True, dim: int = -1, descending: bool = False):
     """ONNX sorts by TopK, which takes the first of equals first: that is what stable means."""
-    from onnxscript import opset18 as op
-
+    op: Any = import_module("onnxscript").opset18
     count = op.Gather(op.Shape(x), op.Constant(value_ints=[dim]))
     return op.TopK(x, count, axis=dim, largest=int(descending), sorted=1)
 
@@ -87,7 +88,7 @@ def answers_of(path: Path, pictures: Tensor) -> list[np.ndarray]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return session.run(None, {"pictures": pictures.numpy()})
+    return [np.asarray(answer) for answer in session.run(None, {"pictures": pictures.numpy()})]
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ def lean(program: ExportedProgram) -> ExportedProgram:
             program.graph.erase_node(node)
             signature.input_specs.remove(spec)
             for where in (program.state_dict, program.constants):
-                where.pop(spec.target, None)
+                where.pop(str(spec.target), None)
     program.graph_module.recompile()
     return program
 

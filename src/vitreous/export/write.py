@@ -159,8 +159,8 @@ def compared(
                 wrong = max(wrong, refuse(apart, name, path))
         if isinstance(run, Run):
             used.append(as_used(run, graph, some, its[0]))
-    shares = [float(torch.cat(values).mean()) if values else float("nan") for values in (labels, used)]
-    return Exported(path, len(pictures), wrong, *shares)
+    same, like_run = (float(torch.cat(values).mean()) if values else float("nan") for values in (labels, used))
+    return Exported(path, len(pictures), wrong, same, like_run)
 
 
 def refuse(apart: Tensor, name: str, path: Path) -> float:
