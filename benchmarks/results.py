@@ -7,7 +7,8 @@
     vitreous render --out scratch/final --split test --scenes 300 --seed 301
     vitreous render --out scratch/moving --scenes 200 --frames 24 --seed 401
     vitreous render --out scratch/moving --split test --scenes 60 --frames 24 --seed 501
-    python benchmarks/results.py --parts stills --steps 200 --out scratch/large --train scratch/slots --test scratch/final
+    python benchmarks/results.py --parts stills --steps 200 --out scratch/large --train scratch/slots \\
+        --test scratch/final
     python benchmarks/results.py --parts clips --steps 100 --out scratch/clips --train scratch/moving/train \\
         --test scratch/moving/test
 
