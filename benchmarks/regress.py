@@ -227,7 +227,8 @@ def nuclei_part(root: Path, folder: Path, seeds: int, fast: bool, kinds: Sequenc
         ["grid", "layer", "head", "count", "area", "mean area", "s"],
         (row(grid, layer, name) for grid, layer in chosen for name in kinds or heads),
     )
-    maps_of_nuclei(root, folder, pictures(32 if not fast else 16, 2), y, trains, members, targets, heads["patch"])
+    if kinds is None or "patch" in kinds:
+        maps_of_nuclei(root, folder, pictures(32 if not fast else 16, 2), y, trains, members, targets, heads["patch"])
 
 
 def maps_of_nuclei(root, folder, seen, y, trains, members, targets, how) -> None:

@@ -2,13 +2,17 @@
 
 import json
 
+import lance
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from vitreous.cli.main import main
 from vitreous.cli.regress import together
+from vitreous.features.store import FeatureStore
 
 TARGETS = ["Dry_Clover_g", "Dry_Dead_g", "Dry_Green_g", "Dry_Total_g", "GDM_g"]
 COLOURS = {"Dry_Clover_g": (90, 220, 120), "Dry_Dead_g": (150, 110, 60), "Dry_Green_g": (40, 160, 40)}
@@ -191,6 +195,17 @@ def test_a_broken_picture_can_be_left_out(competition, tmp_path, capsys):
     assert main(["regress", *command.split(), "--on-error", "skip"]) == 0
     assert f"left out {tmp_path / rows['image_path'][0]}" in capsys.readouterr().err
     assert len(pd.read_csv(tmp_path / "run" / "out_of_fold.csv")) == 15
+
+
+def test_an_interrupted_store_is_gone_on_with(competition, tmp_path):
+    store, table = tmp_path / "kept.lance", competition / "train.csv"
+    command = f"fit {table} --targets GDM_g --epochs 1 --grid 4 --width 4 --folds 2 --store {store}"
+    assert main(["regress", *command.split(), "--out", str(tmp_path / "one")]) == 0
+    lance.dataset(str(store)).delete("row >= 3")
+    assert main(["regress", *command.split(), "--out", str(tmp_path / "other")]) == 0
+    assert len(FeatureStore(store)) == 16
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "other"))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 def test_lists_may_be_typed_with_blanks_or_commas():

@@ -4,15 +4,18 @@ import json
 from dataclasses import asdict, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sklearn.base import clone
 from torch.testing import assert_close
 
 from vitreous.errors import FeatureMismatch, RunError, StoreError
 from vitreous.features.views import viewed
 from vitreous.regress import heads_class
 from vitreous.regress.crosspvt import Answer, CrossPVT, CrossPVTConfig, loss, random_pairs
+from vitreous.regress.estimator import DenseRegressor
 from vitreous.regress.fit import Head, ensemble_for, fit, whole
 from vitreous.regress.learn import Learning, Training, held_out_by
 from vitreous.regress.pictures import Held, Pictures, tile_of
@@ -389,6 +392,23 @@ def test_from_a_store_to_a_run_and_back(tiled, tmp_path):
     config = again.recipe.config
     assert (config["targets"], config["sums"], again.recipe.joint) == (list(TARGETS), [SUM], True)
     assert again.recipe.training["scaling"] == "none"
+
+
+def test_as_scikit_learn_knows_it(tiled):
+    told = [f"{n}={str(v).strip('()').replace(' ', '')}" for n, v in asdict(replace(SMALL, token_dim=8)).items()]
+    told = [text for text in told if text.partition("=")[0] not in ("targets", "sums", "depth", "slope", "positive")]
+    quick = {"folds": 2, "epochs": 2, "batch_size": 8, "rho": 0.0}
+    model = DenseRegressor("crosspvt", settings=told, sums=[SUM], **quick)
+    y = pd.DataFrame(tiled.table.y, columns=list(TARGETS))
+    said = clone(model).fit(tiled.store, y).predict(tiled.store)
+    assert_close(said[:, 3], said[:, :3].sum(1), atol=0, rtol=1e-5)
+    with pytest.raises(RunError, match='those of head="crosspvt"'):
+        DenseRegressor("patch", sums=[SUM], **quick).fit(tiled.store, y)
+
+
+def test_a_backbone_that_learns_is_refused_with_the_reason():
+    with pytest.raises(RunError, match="The backbone of crosspvt stays frozen"):
+        CrossPVTConfig.told(["fine_tune=true"])
 
 
 def test_folds_at_once_learn_what_each_learns_alone(tiled):

@@ -124,6 +124,7 @@ fit(store, table, divided(table, folds=3), Path(sys.argv[3]), Head("patch", Head
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_bit_for_bit(pasture, tmp_path):
     here = pasture()
     command = [sys.executable, "-c", KILLED, str(here.csv), str(here.store.path)]

@@ -120,7 +120,8 @@ def fit(
         fit: squash the whole picture onto the grid, or crop.
         keep_side: Longest side of the pictures in the store; larger ones are reduced first.
         standardise: How features are brought to one scale.
-        store: Where features are kept, or a store that is there; default: OUT/features.lance.
+        store: Where features are kept, or a store that is there (one that was interrupted is gone on with); default:
+            OUT/features.lance.
         device: Of the backbone: auto, cpu, cuda ...
         on_error: What a picture that cannot be read does: stop with its name, or be left out and listed.
         image_column: Column that names the pictures.
@@ -152,7 +153,7 @@ def fit(
     if settings and not large:
         raise RunError("Settings are those of a larger model: say which, as in  --model crosspvt")
     columns = Columns(image_column, id_column, name_column, value_column)
-    is_there = store is not None and is_store(store)
+    is_there = store is not None and is_store(store) and not unfinished(FeatureStore(store))
     data = read_table(table, images, targets or (), columns, negative=positive == "none", look=not is_there)
     division = divided(
         data, groups=groups or (), strata=strata or (), folds=folds, fold_column=fold_column, seeds=seeds, seed=seed
@@ -190,6 +191,11 @@ def fit(
     print("\n".join(report_lines(out)))
     print(f"\nLook closer:  vitreous regress report {out}")
     print(f"Use it:       vitreous regress predict {out} --table test.csv --images DIR")
+
+
+def unfinished(store: "FeatureStore") -> bool:
+    """Whether its extraction was interrupted: `fit` then goes on with it, as with a store of its own."""
+    return len(store) + len(store.meta.skipped) * len(store.meta.views) < store.meta.planned
 
 
 def warn(*lines: str | None) -> None:

@@ -37,6 +37,11 @@ from vitreous.regress.heads import HeadConfig
 SIDES = 2  # left and right
 FEWEST = 4  # tokens that the second stage keeps
 CONSISTENT, RANK, GAP = 0.1, 0.2, 0.1  # score per unit of the total; weights of the two losses on pairs
+FROZEN = (
+    "The backbone of crosspvt stays frozen: it learns from features in a store, and a backbone that changed would need "
+    "40 passes at full size per picture and step.\nLeave the setting out, or take a larger backbone:  --backbone "
+    "dinov2_vitl14   (why, and how to go further: docs/regression.md)"
+)
 MARGIN = 5.0  # between the scores of a pair, at most
 
 
@@ -101,6 +106,8 @@ class CrossPVTConfig(HeadConfig):
         usual, found = asdict(CrossPVTConfig()), {}
         for text in texts:
             name, _, value = text.partition("=")
+            if name.replace("_", "").replace("-", "") in ("finetune", "unfreeze", "trainbackbone"):
+                raise RunError(FROZEN)
             if name not in usual or name in ("targets", "sums", "depth", "slope", "positive"):
                 raise RunError(f'crosspvt has no setting "{name}".{did_you_mean(name, usual)}')
             value = yaml.safe_load(value)

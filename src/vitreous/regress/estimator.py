@@ -1,5 +1,6 @@
 """Dense regression as scikit-learn knows it: fit, predict, score, clone, cross_val_score."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,12 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from vitreous.errors import DataError
+from vitreous.errors import DataError, RunError
 from vitreous.features.store import FeatureStore
 from vitreous.metrics.regression import weighted_r2
+from vitreous.regress.crosspvt import CrossPVTConfig
 from vitreous.regress.ensemble import Ensemble, mean_over
-from vitreous.regress.fit import Head, ensemble_for
+from vitreous.regress.fit import Head, ensemble_for, whole
 from vitreous.regress.folds import check_variance, divide
 from vitreous.regress.heads import HeadConfig
 from vitreous.regress.learn import Learning, Training, held_out_by
@@ -25,7 +27,8 @@ class DenseRegressor(RegressorMixin, BaseEstimator):
         cross_val_score(DenseRegressor(), Pictures.of_store(store), y)
 
     X is a feature store (a row per picture), some of its pictures (`Pictures`), or features [n h w d] in memory.
-    Settings are those of `vitreous regress fit`. After fit:
+    Settings are those of `vitreous regress fit`; those of head="crosspvt", its sizes included, go into `settings`, as
+    ("token_dim=96", "faithful=true"), and its X needs tiles as views (`tile_views`). After fit:
 
     ensemble_         the heads
     out_of_fold_      what was predicted for each picture by heads that had not seen it
@@ -55,13 +58,15 @@ class DenseRegressor(RegressorMixin, BaseEstimator):
         scaling: str = "mean",
         patience: int = 0,
         standardise: str = "dataset",
+        settings: Sequence[str] = (),
+        sums: Sequence[str] = (),
         random_state: int = 0,
     ) -> None:
         self.head, self.width, self.depth, self.dropout, self.positive = head, width, depth, dropout, positive
         self.joint, self.folds, self.seeds, self.epochs, self.batch_size = joint, folds, seeds, epochs, batch_size
         self.lr, self.weight_decay, self.rho, self.adaptive = lr, weight_decay, rho, adaptive
         self.loss, self.scaling, self.patience, self.standardise = loss, scaling, patience, standardise
-        self.random_state = random_state
+        self.settings, self.sums, self.random_state = settings, sums, random_state
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> "DenseRegressor":
         """Train; `groups` tell which pictures belong together and are never on both sides of a fold."""
@@ -78,15 +83,23 @@ class DenseRegressor(RegressorMixin, BaseEstimator):
         for fold in found:
             check_variance(values, fold, names)
         members, trains = held_out_by(found)
-        config = HeadConfig(self.width, self.depth, self.dropout, positive=self.positive)  # pyright: ignore
-        head = Head(self.head, config, self.joint)
-        self.ensemble_ = ensemble_for(pictures, values, names, members, trains, head, self.scaling, self.standardise)
-        Learning(self.ensemble_, pictures, values, trains, self.training()).run()
+        head, training = whole(Head(self.head, self.config(), self.joint), self.training(), names, self.sums)
+        self.ensemble_ = ensemble_for(
+            pictures, values, names, members, trains, head, training.scaling, self.standardise
+        )
+        Learning(self.ensemble_, pictures, values, trains, training).run()
         held_out = mean_over(self.ensemble_.predict(pictures, ~trains))
         self.out_of_fold_ = held_out[:, 0] if self.one_target_ else held_out
         self.out_of_fold_score_ = weighted_r2(values, held_out, np.ones(values.shape[1]))
         self.n_features_in_ = pictures.dim
         return self
+
+    def config(self) -> HeadConfig:
+        if self.head == "crosspvt":
+            return CrossPVTConfig.told(self.settings)
+        if self.settings or self.sums:
+            raise RunError(f'settings and sums are those of head="crosspvt"; a {self.head} head takes neither.')
+        return HeadConfig(self.width, self.depth, self.dropout, positive=self.positive)  # pyright: ignore
 
     def training(self) -> Training:
         same = ("epochs", "batch_size", "lr", "weight_decay", "rho", "adaptive", "loss", "scaling", "patience")

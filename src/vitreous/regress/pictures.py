@@ -98,7 +98,8 @@ class Pictures:
     @staticmethod
     def of_array(features: Any) -> "Pictures":
         """Of features in memory, [n h w d]: one view, one tile."""
-        held = Held(torch.as_tensor(np.asarray(features)).half())
+        array = np.asarray(features)
+        held = Held(torch.as_tensor(array if array.flags.writeable else array.copy()).half())  # as joblib hands it over
         n, h, w, d = held.features.shape
         rows = np.arange(n).reshape(n, 1, 1)
         return Pictures(held, [str(i) for i in range(n)], ("identity",), (WHOLE,), rows, (h, w, d))

@@ -109,7 +109,9 @@ def read_table(
     others = of_pictures(cells, columns, [] if long else list(targets), faults)
     if look:
         check_pictures(cells, Path(images or path.parent), columns.image, faults)
-    return Table(path, [str(name) for name in y.index], tuple(map(str, y.columns)), y.to_numpy(float), others)
+    return Table(
+        path, [str(name) for name in y.index], tuple(map(str, y.columns)), y.to_numpy(float, copy=True), others
+    )
 
 
 def pivot(
