@@ -156,7 +156,8 @@ def read_recipe(folder: Path) -> Recipe:
     missing = {f.name for f in fields(Recipe)} - set(values)
     if missing:
         raise RunError(f"{path} is not a recipe of this version: it lacks {', '.join(sorted(missing))}.")
-    return Recipe(**values | {"grid": tuple(values["grid"])})
+    values["grid"] = tuple(values["grid"])
+    return Recipe(**values)
 
 
 def differences(one: Recipe, other: Recipe) -> list[str]:
