@@ -70,10 +70,8 @@ def shows(page, selector, words):
     page.wait(f"(document.querySelector({json.dumps(selector)})?.innerText ?? '').includes({json.dumps(words)})", WAIT)
 
 
-def bring(page, path, clear=True):
-    """A file to the drop zone, as the dialogue gives it; the one that was there is taken away."""
-    if clear and page.run("document.querySelector('#vt-file button[aria-label=Clear]') !== null"):
-        page.click("#vt-file button[aria-label=Clear]")
+def bring(page, path):
+    """A file to the drop zone, as the dialogue gives it."""
     page.wait("document.querySelector('#vt-file input[type=file]') !== null", WAIT)
     page.give("#vt-file input[type=file]", path)
 
@@ -215,7 +213,7 @@ def test_a_path_of_this_machine_is_no_upload(served, still):
     calls = [at for at, call in enumerate(about["dependencies"]) if file in call["inputs"]]
     assert calls
     for at in calls:
-        data = [{"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}, still, False, False]
+        data = [{"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}, still, False, False, False, 0.5]
         number = about["dependencies"][at]["id"]
         asked = json.dumps({"data": data, "fn_index": number, "session_hash": "s"})
         post(f"{address}/gradio_api/queue/join", asked.encode(), "application/json")

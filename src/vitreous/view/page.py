@@ -1,6 +1,7 @@
 """The page: Gradio's components, and which of them changes when. What they show is made in `screen.py`."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -42,7 +43,7 @@ class Page:
             title="vitreous", analytics_enabled=False, delete_cache=(600, 3600), fill_width=True
         ) as self.blocks:
             gr.HTML(HEAD)
-            self.held = gr.State(None, time_to_live=3600)
+            self.held = gr.State(None)  # Gradio drops it an hour after the page is closed
             with gr.Row():
                 with gr.Column(scale=1, min_width=300):
                     self.choosing()
@@ -90,16 +91,14 @@ class Page:
         wishes = [self.frame, self.edges, self.strength, self.target]
         drawn = [self.picture, self.caption, self.cards, self.attention, self.features]
         all_of_it = [self.held, self.message, self.frame, self.target, self.zip, self.elsewhere, *drawn]
-        quiet = dict(show_progress="hidden", trigger_mode="always_last", api_visibility="private")
-        once = dict(show_progress_on=self.picture, api_visibility="private")
-        again = dict(fn=self.look_again, inputs=[self.run, self.merge, self.crop, self.held], outputs=all_of_it, **once)
+        in_order = dict(concurrency_id="held", api_visibility="private")  # an export sees the name that was just typed
+        quiet = dict(show_progress="hidden", trigger_mode="always_last", **in_order)
+        once = dict(outputs=[*all_of_it, self.file], show_progress_on=self.picture, **in_order)
+        how = [self.run, self.merge, self.crop, self.edges, self.strength]
+        again = dict(fn=self.look_again, inputs=[self.held, *how], **once)
         said = dict(fn=self.say, inputs=self.held, outputs=self.words, show_progress="hidden", api_visibility="private")
-        chosen = dict(
-            fn=self.take_example, inputs=[self.example, self.run, self.merge, self.crop], outputs=all_of_it, **once
-        )
-        brought = dict(
-            fn=self.take_file, inputs=[self.file, self.run, self.merge, self.crop], outputs=all_of_it, **once
-        )
+        chosen = dict(fn=self.take_example, inputs=[self.example, *how], **once)
+        brought = dict(fn=self.take_file, inputs=[self.file, *how], **once)
         for event, what in (
             (self.blocks.load, chosen), (self.example.input, chosen), (self.file.upload, brought),
             (self.run.input, again), (self.merge.input, again), (self.crop.input, again),
@@ -110,22 +109,26 @@ class Page:
         self.strength.change(self.paint, [self.held, *wishes], self.picture, **quiet)
         self.cards.switched(self.switch, [self.held, *wishes], [self.held, self.picture, self.attention], **quiet)
         found = [self.elsewhere, self.tabs, self.message]
-        self.cards.wanted(self.find, [self.held, self.frame], found, api_visibility="private")
-        self.export.click(self.pack, [self.held, *wishes], [self.zip, self.message], api_visibility="private")
+        self.cards.wanted(self.find, [self.held, self.frame], found, **in_order)
+        self.export.click(self.pack, [self.held, *wishes], [self.zip, self.message], **in_order)
 
-    def take_file(self, path: str | None, run: str, merge: bool, crop: bool) -> dict:
-        return self.take(lambda: self.viewer.upload(path), run, merge, crop) if path else {}
+    def take_file(self, path: str | None, *how: Any) -> dict:
+        if not path:
+            return {}
+        return self.take(lambda: self.viewer.upload(path), *how) | {self.file: None}  # free for the next one
 
-    def take_example(self, name: str, run: str, merge: bool, crop: bool) -> dict:
-        return self.take(lambda: self.viewer.example(name), run, merge, crop)
+    def take_example(self, name: str, *how: Any) -> dict:
+        return self.take(lambda: self.viewer.example(name), *how)
 
-    def look_again(self, run: str, merge: bool, crop: bool, held: Held | None) -> dict:
-        return self.take(lambda: held.pictures, run, merge, crop) if held else {}
+    def look_again(self, held: Held | None, *how: Any) -> dict:
+        return self.take(lambda: held.pictures, *how) if held else {}
 
-    def take(self, read: Any, run: str, merge: bool, crop: bool) -> dict:
+    def take(
+        self, read: Callable[[], Pictures], run: str, merge: bool, crop: bool, edges: bool, strength: Number
+    ) -> dict:
         """New pictures, or another run: all of the page changes, or a message says why not."""
         try:
-            pictures: Pictures = read()
+            pictures = read()
             shown = self.viewer.look(run, pictures, merge=merge, crop=crop)
         except VitreousError as error:
             return self.trouble(error)
@@ -140,7 +143,7 @@ class Page:
             self.target: gr.Dropdown(targets, value=targets[0] if targets else None, visible=numbers),
             self.zip: gr.File(None, visible=False),
             self.elsewhere: self.hint(),
-            **self.drawing(held, Wishes()),
+            **self.drawing(held, Wishes(0, edges, strength)),
         }
 
     def hint(self) -> str:
