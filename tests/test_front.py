@@ -20,6 +20,11 @@ PICTURE = MINI / "test/clip_00003/rgb/0000.png"
 FRAMES = MINI_CLIPS / "test/clip_00001/rgb"
 
 
+def sizes(run):
+    config = vt.Run.load(run).recipe.config
+    return config["slots"], config["slot_dim"]
+
+
 @pytest.fixture(scope="module")
 def found():
     return vt.segment(str(PICTURE))
@@ -29,11 +34,12 @@ def test_a_picture(found):
     assert isinstance(found, Found)
     assert found.name == "0000"
     assert found.labels.shape == (128, 128)
-    assert found.shares.shape == found.masks.shape == (11, 128, 128)
-    assert found.slots.shape == (11, 256)
+    slots, width = sizes("still")
+    assert found.shares.shape == found.masks.shape == (slots, 128, 128)
+    assert found.slots.shape == (slots, width)
     assert 4 <= len(found.present) <= 11
     assert found.masks.sum(0).min() == found.masks.sum(0).max() == 1
-    assert [slot for slot in range(11) if found.masks[slot].any()] == found.present
+    assert [slot for slot in range(slots) if found.masks[slot].any()] == found.present
     assert (found.shares.argmax(0) == found.labels).all()
     assert repr(found) == f"Found('0000': {len(found.present)} segments in 128 x 128 px)"
 
@@ -99,7 +105,7 @@ def test_a_film_keeps_its_numbers_and_shows_itself(tmp_path):
     assert len(many) == 9
     frames = list(many)
     assert [frame.name for frame in frames] == [f"picture_0/{i:04d}" for i in range(9)]
-    assert frames[0].slots.shape == (11, 64)  # of clip, not of still
+    assert frames[0].slots.shape == sizes("clip") != sizes("still")
     same = [(a.labels == b.labels).mean() for a, b in pairwise(frames)]
     assert min(same) > 0.8
     assert Image.open(BytesIO(many._repr_png_())).size == (3 * 166 + 6, 22 + 2 * 166 + 6)

@@ -10,6 +10,7 @@ from PIL import Image
 from vitreous.cli.main import main
 from vitreous.cli.segment import places, segment
 from vitreous.data.mini import MINI, MINI_CLIPS
+from vitreous.runs import Run
 
 PICTURES = [MINI / f"test/clip_0000{i}/rgb/0000.png" for i in range(3)]
 
@@ -81,7 +82,7 @@ def test_a_clip_goes_to_the_run_for_clips(tmp_path, capsys):
         shutil.copy(MINI_CLIPS / f"test/clip_00001/rgb/{i:04d}.png", tmp_path / f"in/walk/{i:04d}.png")
     assert main(["segment", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--save", "npz", "gif"]) == 0
     with np.load(tmp_path / "out/shares/walk/0003.npz") as saved:
-        assert saved["shares"].shape == (11, 96, 96)
+        assert saved["shares"].shape == (Run.load("clip").recipe.config["slots"], 96, 96)
     with Image.open(tmp_path / "out/overlays/walk.gif") as film:
         assert film.n_frames == 6
 

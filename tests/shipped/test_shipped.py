@@ -45,7 +45,7 @@ def test_a_folder_of_that_name_comes_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Run.load("clip").folder == shipped.HERE / "clip"
     shutil.copytree(shipped.HERE / "still", "clip")
-    assert Run.load("clip").recipe.method == Run.load("still").recipe.method == "dinosaur"
+    assert Run.load("clip").recipe == Run.load("still").recipe
     assert str(Run.load("clip").folder) == "clip"
 
 
@@ -71,4 +71,4 @@ def test_scores_do_not_go_into_the_package(blobs_store, capsys):
 
 def test_inspect_tells_of_a_shipped_run(capsys):
     assert main(["inspect", "clip"]) == 0
-    assert "method: savi_dinosaur" in capsys.readouterr().out
+    assert f"method: {Run.load('clip').recipe.method}" in capsys.readouterr().out
