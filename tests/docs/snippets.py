@@ -74,7 +74,7 @@ def commands(snippet: Snippet) -> Iterator[Command]:
     if snippet.language not in ("sh", "bash", "console", ""):
         return
     for whole in snippet.text.replace("\\\n", " ").splitlines():
-        if not snippet.language and whole.split(" ")[0] not in ("vitreous", "python", "make", "pip"):
+        if not snippet.language and not re.match(r"(vitreous|python|make|pip) (?!\w+:)", whole):  # vitreous score: No ...
             continue
         for part in whole.split("&&"):
             words = shlex.split(part.removeprefix("$ "), comments=True)
