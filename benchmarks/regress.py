@@ -191,7 +191,9 @@ def looks(names: Sequence[str], root: Path) -> list[str]:
     return [f"look {i}" for i in found]
 
 
-def nuclei_part(root: Path, folder: Path, seeds: int, fast: bool, kinds: Sequence[str] | None) -> None:
+def nuclei_part(
+    root: Path, folder: Path, seeds: int, places: Sequence[tuple[int, int]], kinds: Sequence[str] | None
+) -> None:
     table = pd.read_csv(root / "labels.csv")
     names, targets = table["image_path"].tolist(), ["nuclei_count", "nuclei_area_px", "mean_nucleus_area_px"]
     y, groups = table[targets].to_numpy(float), looks(names, root)
@@ -210,10 +212,14 @@ def nuclei_part(root: Path, folder: Path, seeds: int, fast: bool, kinds: Sequenc
         backbone = load_backbone("glass_tiny", layer=layer)
         return Pictures.of_store(extract(ListedPictures(root, names), path, backbone, grid, "squash", progress=False))
 
+    voters: dict[tuple[int, int], Ensemble] = {}  # kept, to draw what patches say
+
     def row(grid: int, layer: int, name: str) -> list[str]:
         seen = pictures(grid, layer)
         head, training = heads[name]
         ensemble, seconds = learned(seen, y, trains, members, head, training, targets)
+        if name == "patch":
+            voters[grid, layer] = ensemble
         pred = mean_over(ensemble.predict(seen, ~trains))
         cells = []
         for at in range(3):
@@ -221,24 +227,30 @@ def nuclei_part(root: Path, folder: Path, seeds: int, fast: bool, kinds: Sequenc
             cells.append(f"{score.mean:.3f} [{score.low:.3f}, {score.high:.3f}]")
         return [f"{grid}x{grid}", str(layer), name, *cells, f"{seconds:.0f}"]
 
-    chosen = [(16, 2)] if fast else [(16, layer) for layer in (1, 2, 3, 4, 6)] + [(32, 2)]
     show(
         f"{len(y)} microscope pictures, out of fold, 5 folds grouped by {LOOKS} looks, {seeds} seeds; R² and 95 %",
         ["grid", "layer", "head", "count", "area", "mean area", "s"],
-        (row(grid, layer, name) for grid, layer in chosen for name in kinds or heads),
+        (row(grid, layer, name) for grid, layer in places for name in kinds or heads),
     )
-    if kinds is None or "patch" in kinds:
-        maps_of_nuclei(root, folder, pictures(32 if not fast else 16, 2), y, trains, members, targets, heads["patch"])
+    for place, ensemble in voters.items():
+        maps_of_nuclei(root, folder, pictures(*place), y, trains, targets, ensemble)
 
 
-def maps_of_nuclei(root, folder, seen, y, trains, members, targets, how) -> None:
+def maps_of_nuclei(
+    root: Path,
+    folder: Path,
+    seen: Pictures,
+    y: np.ndarray,
+    trains: np.ndarray,
+    targets: Sequence[str],
+    ensemble: Ensemble,
+) -> None:
     """Votes for the count and the area by heads that had not seen the picture, against true pixels of nuclei."""
-    ensemble, _ = learned(seen, y, trains, members, *how, targets)
     h, w = seen.grid
     true = [np.asarray(Image.open(root / "ids" / Path(key).name)) > 0 for key in seen.keys]
     share = np.stack([one.reshape(h, one.shape[0] // h, w, -1).mean((1, 3)) for one in true])
     votes, drawn = np.zeros((len(y), 3, h, w)), []
-    for member in range(len(members)):
+    for member in range(len(trains)):
         alone = np.flatnonzero(~trains[member])
         one = ensemble_of(ensemble, member)
         pred = mean_over(one.predict(seen[alone]))
@@ -345,12 +357,13 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, help="so many, in heads and memory; default 200 and 10000")
     parser.add_argument("--dim", type=int, default=192, help="numbers per patch in memory")
     parser.add_argument("--epochs", type=int, help="in heads and scenes; default 4 and 40")
-    parser.add_argument("--layers", type=int, nargs="+", default=[2], help="of the backbone, in scenes")
+    parser.add_argument("--layers", type=int, nargs="+", default=[2], help="of the backbone, in scenes and nuclei")
+    parser.add_argument("--grid", type=int, default=16, help="in nuclei")
     parser.add_argument("--seeds", type=int, default=1, help="divisions into folds, in nuclei")
     parser.add_argument("--heads", nargs="+", help="only these, in heads and nuclei")
-    parser.add_argument("--fast", action="store_true", help="nuclei on a 16x16 grid of layer 2 only")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    places = [(given.grid, layer) for layer in given.layers]
     with tempfile.TemporaryDirectory() as nowhere:
         folder = given.keep or Path(nowhere)
         folder.mkdir(parents=True, exist_ok=True)
@@ -359,7 +372,7 @@ def main() -> None:
                 FeatureStore(given.store), given.pictures or 200, given.epochs or 4, given.heads or HEADS
             ),
             "memory": lambda: memory_part(folder, given.pictures or 10_000, given.dim),
-            "nuclei": lambda: nuclei_part(given.nuclei, folder, given.seeds, given.fast, given.heads),
+            "nuclei": lambda: nuclei_part(given.nuclei, folder, given.seeds, places, given.heads),
             "scenes": lambda: scenes_part(given.train, given.test, folder, given.layers, given.epochs or 40),
         }
         parts[given.part]()
