@@ -11,15 +11,16 @@ from typing import Any
 import torch
 from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
+from torch.fx import Graph, GraphModule
 
-from vitreous.export.graph import Graph
+from vitreous.export.graph import Graph as Exportable
 
 WEIGHTS = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
 ABOUT = "vitreous.json"
 
 
 @torch.no_grad()
-def program_of(graph: Graph) -> ExportedProgram:
+def program_of(graph: Exportable) -> ExportedProgram:
     """Trace the module for batches of any size, and keep nothing that no answer depends on."""
     kind = torch.uint8 if graph.about["input"]["dtype"] == "uint8" else torch.float32
     pictures = torch.zeros(2, *graph.size, 3, dtype=kind)  # two: a batch of one would be taken for a constant
@@ -30,10 +31,11 @@ def program_of(graph: Graph) -> ExportedProgram:
 
 def lean(program: ExportedProgram) -> ExportedProgram:
     """Without the weights of what was left out, such as a decoder whose masks nobody asked for."""
-    for node in list(program.graph.nodes):
-        if node.target is torch.ops.aten._assert_tensor_metadata.default:  # they keep alive what is for nobody
-            program.graph.erase_node(node)
-    program.graph.eliminate_dead_code()
+    for graph in graphs(program):
+        for node in list(graph.nodes):
+            if node.target is torch.ops.aten._assert_tensor_metadata.default:  # they keep alive what is for nobody
+                graph.erase_node(node)
+        graph.eliminate_dead_code()
     signature, nodes = program.graph_signature, {node.name: node for node in program.graph.nodes}
     for spec in list(signature.input_specs):
         node = nodes[spec.arg.name]
@@ -42,15 +44,23 @@ def lean(program: ExportedProgram) -> ExportedProgram:
             signature.input_specs.remove(spec)
             for where in (program.state_dict, program.constants):
                 where.pop(str(spec.target), None)
-    program.graph_module.recompile()
+    for part in program.graph_module.modules():
+        if isinstance(part, GraphModule):
+            part.recompile()
     return program
 
 
 def nameless(program: ExportedProgram) -> ExportedProgram:
     """Without the stack traces of every node: they tell the folders of whoever exports."""
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)
+    for graph in graphs(program):
+        for node in graph.nodes:
+            node.meta.pop("stack_trace", None)
     return program
+
+
+def graphs(program: ExportedProgram) -> list[Graph]:
+    """The graph, and those within it: of what ran under no_grad or autocast."""
+    return [part.graph for part in program.graph_module.modules() if isinstance(part, GraphModule)]
 
 
 def save_program(program: ExportedProgram, about: dict[str, Any], path: Path) -> None:
