@@ -19,6 +19,7 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "README.ja.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES = [page for page in PAGES if page.is_file()] + sorted((ROOT / "docs").rglob("*.md"))
+PROGRAM = re.compile(r"(vitreous|python|make|pip) (?!\w+:)")  # a command; `vitreous score: No ...` is what one says
 RULE = re.compile(r"<!--\s*snippet:\s*(\w+)\s*,?\s*(.*?)\s*-->", re.S)
 
 
@@ -74,7 +75,7 @@ def commands(snippet: Snippet) -> Iterator[Command]:
     if snippet.language not in ("sh", "bash", "console", ""):
         return
     for whole in snippet.text.replace("\\\n", " ").splitlines():
-        if not snippet.language and not re.match(r"(vitreous|python|make|pip) (?!\w+:)", whole):  # vitreous score: No ...
+        if not snippet.language and not PROGRAM.match(whole):
             continue
         for part in whole.split("&&"):
             words = shlex.split(part.removeprefix("$ "), comments=True)
