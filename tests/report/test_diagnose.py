@@ -56,6 +56,9 @@ class Squares:
         return f"squares {self.clips} {self.frames_of_all} {self.truth}"
 
 
+FINE = "none: masks of pixels"
+
+
 class Found(NamedTuple):
     slots: torch.Tensor
     attention: torch.Tensor
@@ -85,7 +88,10 @@ class Planted(Method):
             masks = (0.01 * torch.randn(masks.shape, generator=draw)).softmax(1)
         slots, masks = self.group(x, masks)
         rebuilt = self.rebuild(x, slots, masks, draw)
-        return SlotOutput(slots.view(b, t, SLOTS, d), masks.view(b, t, SLOTS, h, w), rebuilt.view(b, t, h, w, d))
+        masks = masks.view(b, t, SLOTS, h, w)
+        if self.failure == FINE:
+            masks = masks.repeat_interleave(4, 3).repeat_interleave(4, 4)
+        return SlotOutput(slots.view(b, t, SLOTS, d), masks, rebuilt.view(b, t, h, w, d))
 
     def spoiled(self, labels, x, column, draw):
         ground = labels == 0
@@ -156,8 +162,9 @@ def plant(backbone, folder, failure, store, scale=1.0, shift=0.0):
     return Run(folder, recipe, Planted(failure, known, store.grid), state)
 
 
-def test_a_run_without_a_failure_is_healthy(planted, stills):
-    found = diagnose(planted(None, stills), stills)
+@pytest.mark.parametrize("failure", [None, FINE])
+def test_a_run_without_a_failure_is_healthy(failure, planted, stills):
+    found = diagnose(planted(failure, stills), stills)
     assert found.healthy
     assert found.truth
     assert found.pictures == 24

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from vitreous.errors import RunError, StoreError
 from vitreous.features.store import FeatureStore
@@ -111,7 +112,7 @@ class Observer:
             "scale": square.sqrt(),
             "patch_share": (spread / square).where(square > 0, 0.0),
         }
-        labels = masks.argmax(1)
+        labels = adaptive_avg_pool2d(masks, tuple(features.shape[1:3])).argmax(1)  # masks of pixels, too, speak of patches here
         clusters = torch.stack([alike(x, len(own.unique())) for x, own in zip(freed, labels, strict=True)])
         found["content"] = mutual_information(labels, clusters)
         for i, key in enumerate(keys):
