@@ -18,7 +18,7 @@ driver = runpy.run_path(str(Path(__file__).parents[1] / "report" / "browser.py")
 chromium = driver["find_chromium"]()
 in_browser = pytest.mark.skipif(chromium is None, reason="no Chromium here:  apt-get install -y chromium")
 GRADIOS = "Method not implemented."  # warned by Gradio's own client when it closes a stream
-WAIT = 60.0  # s; a machine that does other things, too
+WAIT = 180.0  # s; a machine that does other things, too
 
 
 @pytest.fixture(scope="module")
