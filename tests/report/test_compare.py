@@ -247,3 +247,7 @@ def test_the_command(scored, tmp_path):
     assert "difference to slots 5" in done.stdout
     assert str(tmp_path / "out" / "table.md") in done.stdout
     assert not (tmp_path / "out" / "figures").exists()
+
+
+def test_a_setting_that_was_left_to_the_method_is_not_called_none():
+    assert label({"method": "dinosaur", "decoder": None}, ["method", "decoder"]) == "dinosaur, decoder as usual"

@@ -74,7 +74,8 @@ def label(settings: dict[str, Any], names: Sequence[str]) -> str:
 
 
 def words(name: str, value: Any) -> str:
-    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    """A setting that is None was left to the method."""
+    shown = "as usual" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
     return shown if name in SPEAK else f"{name.replace('_', ' ')} {shown}"
 
 
