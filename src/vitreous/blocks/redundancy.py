@@ -34,7 +34,9 @@ class Tree(NamedTuple):
 
     def top(self) -> Float[Tensor, " b"]:
         """Distance between the last two clusters; 0 where there never were two."""
-        return torch.cat([self.heights.new_zeros(self.heights.shape[0], 1), self.heights], 1).nan_to_num(posinf=0).amax(1)
+        return (
+            torch.cat([self.heights.new_zeros(self.heights.shape[0], 1), self.heights], 1).nan_to_num(posinf=0).amax(1)
+        )
 
 
 @torch.no_grad()

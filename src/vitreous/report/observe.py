@@ -112,7 +112,8 @@ class Observer:
             "scale": square.sqrt(),
             "patch_share": (spread / square).where(square > 0, 0.0),
         }
-        labels = adaptive_avg_pool2d(masks, tuple(features.shape[1:3])).argmax(1)  # masks of pixels, too, speak of patches here
+        h, w = features.shape[1:3]
+        labels = adaptive_avg_pool2d(masks, (h, w)).argmax(1)  # masks of pixels are brought to the patches
         clusters = torch.stack([alike(x, len(own.unique())) for x, own in zip(freed, labels, strict=True)])
         found["content"] = mutual_information(labels, clusters)
         for i, key in enumerate(keys):

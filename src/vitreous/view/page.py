@@ -177,8 +177,9 @@ class Page:
         """Slots were switched on or off, or named."""
         if held is None or isinstance(held.shown, Measured):
             return {}
-        held = replace(held, choices=Choices.told(event._data["cards"], held.shown.slots))
-        attention = fragments.attention(held.shown, within(held.shown, frame), held.choices)
+        seen = held.shown
+        held = replace(held, choices=Choices.told(event._data["cards"], seen.slots))
+        attention = fragments.attention(seen, within(seen, frame), held.choices)
         picture = painted(held, Wishes(frame, edges, strength, target))
         return {self.held: held, self.picture: picture, self.attention: attention}
 
