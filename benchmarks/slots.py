@@ -3,11 +3,13 @@
     vitreous render --out scratch/slots --scenes 1000 --seed 101
     vitreous render --out scratch/final --split test --scenes 300 --seed 301
     python benchmarks/slots.py --train scratch/slots --test scratch/final       all tables; minutes each on two cores
-    python benchmarks/slots.py --parts scale standardise                        the embedded scenes only
+    python benchmarks/slots.py --parts scale standardise video                  the embedded scenes only
 
 main          MODELS on 16x16 and 32x32 grids, beside the rows that learn nothing; the last by material of the scene
+slots         DINOSAUR with 7 to 15 of them, refined as well; sweeps with tests and a page are in results.py
 scale         features times 0.1 .. 10, shifted, projected to 768 channels: loss curve and scores against the plain ones
 standardise   each way to standardise, with features as they are, times 0.1 and times 10
+video         trained on the embedded stills, on the embedded clips of 24 frames: first and last frame, slots that keep
 
 Cells are means over the seeds of means over pictures, +- the largest distance of a seed from it; `refined` has borders
 that follow the edges of the pictures. --keep FOLDER goes on with the stores and runs that are there.
@@ -26,7 +28,7 @@ from torch import Tensor
 
 from vitreous.backbones import load_backbone
 from vitreous.data import open_source
-from vitreous.data.mini import MINI
+from vitreous.data.mini import MINI, MINI_CLIPS
 from vitreous.features.extract import extract
 from vitreous.features.format import Maker
 from vitreous.features.store import FeatureStore
@@ -36,6 +38,10 @@ from vitreous.train.fit import fit
 from vitreous.train.history import read_history
 from vitreous.train.module import Training
 
+CLIP_SHOWN = (
+    *("video_fg_ari", "video_ari", "video_mbo", "slot_overlap", "object_overlap", "keeps_object"),
+    *("first", "last"),
+)
 SHOWN = ("fg_ari", "ari", "mbo", "miou", "boundary_f")
 MODELS = {  # the second one: the best that was found on other scenes (--seed 201)
     "DINOSAUR, 11 slots": ("main", "dinosaur", {"slots": 11}),
@@ -155,6 +161,15 @@ def broken_down(parts: dict, rows: Iterable[str], metrics: Iterable[str]) -> Ite
         yield f"{part} ({cells[0]['count']})", [f"{c['mean']:.3f} [{c['low']:.3f}, {c['high']:.3f}]" for c in cells]
 
 
+def slots_table(bench: Bench, train: Path, test: Path) -> None:
+    known, unknown = bench.store("train", train), bench.store("test", test)
+    rows = (
+        (f"{k} slots", doubled(bench.scores(f"slots_{k}", known, unknown, config={"slots": k})))
+        for k in (7, 9, 11, 13, 15)
+    )
+    show(f"Number of slots, 16x16, {bench.steps} steps, {len(bench.seeds)} seeds", DOUBLE, rows)
+
+
 def scale_table(bench: Bench) -> None:
     plain: list[float] = []
 
@@ -183,9 +198,36 @@ def standardise_table(bench: Bench) -> None:
     show("Ways to standardise, embedded scenes", DOUBLE, rows())
 
 
+def video_table(bench: Bench) -> None:
+    known = bench.store("mini_train", MINI)
+    clips = extract(open_source(MINI_CLIPS), bench.folder / "clips_16.lance", bench.backbone, 16, progress=False)
+
+    def rows():
+        for method in ("savi_dinosaur", "dinosaur"):
+            found: dict[str, Rows] = {}
+            for seed in bench.seeds:
+                run = bench.run(f"video_{method}", known, seed, method)
+                score(run, clips, baselines=False, refine=True)
+                saved = json.loads((run.folder / "scores.json").read_text())
+                frames = saved["by"]["frame_of_clip"]
+                for ending, row in zip(("", ", refined"), saved["clips"], strict=True):
+                    values = {metric: value["mean"] for metric, value in saved["clips"][row].items()}
+                    values |= {name: table[row]["fg_ari"]["mean"] for name, table in frames.items()}
+                    for name, value in values.items():
+                        found.setdefault(ending, {}).setdefault(name, []).append(value)
+            for ending, row in found.items():
+                yield method + ending, [cell(row[name]) for name in CLIP_SHOWN]
+
+    head = ["video FG-ARI", "video ARI", "video mBO", "slot overlap", "object overlap", "keeps object"]
+    title = (
+        f"{len(clips.keys)} clips of 24 frames, 16x16; trained on stills, {bench.steps} steps, {len(bench.seeds)} seeds"
+    )
+    show(title, [*head, "FG-ARI first frame", "last frame"], rows())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", nargs="+", default=["main", "scale", "standardise"])
+    parser.add_argument("--parts", nargs="+", default=["main", "slots", "scale", "standardise", "video"])
     parser.add_argument("--train", type=Path)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="rows of main")
@@ -195,13 +237,18 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(asked.keep or Path(folder), asked.seeds, asked.steps)
+        models = {name: MODELS[name] for name in asked.models}
+        parts: dict[str, Callable[[], None]] = {
+            "main": lambda: main_table(bench, asked.train, asked.test, models),
+            "slots": lambda: slots_table(bench, asked.train, asked.test),
+            "scale": lambda: scale_table(bench),
+            "standardise": lambda: standardise_table(bench),
+            "video": lambda: video_table(bench),
+        }
         for part in asked.parts:
-            if part == "main":
-                if not (asked.train and asked.test):
-                    raise SystemExit(f"{part} needs --train and --test: folders of rendered scenes")
-                main_table(bench, asked.train, asked.test, {name: MODELS[name] for name in asked.models})
-            else:
-                {"scale": scale_table, "standardise": standardise_table}[part](bench)
+            if part in ("main", "slots") and not (asked.train and asked.test):
+                raise SystemExit(f"{part} needs --train and --test: folders of rendered scenes")
+            parts[part]()
 
 
 if __name__ == "__main__":
