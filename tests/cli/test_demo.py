@@ -56,7 +56,7 @@ def test_demo_then_the_same_commands_on_pictures_of_ones_own(tmp_path, capsys):
     assert main(["segment", str(run), str(photos), "--out", str(tmp_path / "masks")]) == 0
     labels = Image.open(tmp_path / "masks" / "labels" / "0.png")
     assert labels.mode == "P"
-    assert labels.size == (90, 90)  # the centred square that the grid spans
+    assert labels.size == (150, 90)  # all of the picture
     assert main(["extract", str(photos), "--out", str(tmp_path / "own.lance")]) == 0
     assert main(["inspect", str(tmp_path / "own.lance")]) == 0
     capsys.readouterr()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from vitreous.cli.main import main
-from vitreous.cli.segment import places, segment
+from vitreous.cli.segment import places, segment_given
 from vitreous.data.mini import MINI, MINI_CLIPS
 from vitreous.runs import Run
 
@@ -33,7 +33,7 @@ PICTURES = [MINI / f"test/clip_0000{i}/rgb/0000.png" for i in range(3)]
     ],
 )
 def test_places(typed, meant):
-    assert places(typed.split()) == (segment, meant.split())
+    assert places(typed.split()) == (segment_given, meant.split())
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ def test_help_says_who_can_see_it(capsys):
     with pytest.raises(SystemExit):
         main(["view", "--help"])
     told = capsys.readouterr().out
-    assert "listens on this machine only" in told
+    assert "127.0.0.1 is this machine only" in " ".join(told.split())
     assert "--no-browser" in told
 
 

@@ -16,7 +16,7 @@ COMMANDS = {
     "render": ("vitreous.cli.render:render", "make scenes of metal and rubber objects, with ids and depth"),
     "extract": ("vitreous.cli.extract:extract_features", "pictures or videos -> feature store"),
     "train": ("vitreous.cli.train:command", "feature store -> run: a slot model"),
-    "score": ("vitreous.cli.score:score", "run x store -> ARI, FG-ARI, mBO, mIoU with intervals"),
+    "score": ("vitreous.cli.score:score_run", "run x store -> ARI, FG-ARI, mBO, mIoU with intervals"),
     "slots": ("vitreous.cli.slots:command", "where slots lie: t-SNE, PCA, clusters, nearest neighbours"),
     "failures": ("vitreous.cli.failures:command", "the worst scenes of a run, or where two differ, and likely causes"),
     "diagnose": ("vitreous.cli.diagnose:command", "what is wrong with a run, in words, and what to try next"),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 
-def score(
+def score_run(
     run: Path,
     store: Path,
     baselines: bool = True,

@@ -9,7 +9,7 @@ from vitreous.cli.parser import Completed
 Kind = Literal["labels", "overlay", "objects", "coco", "npz", "mp4", "gif"]
 
 
-def segment(
+def segment_given(
     source: str | None = None,
     run: str | None = None,
     out: Path = Path("masks"),
@@ -114,7 +114,7 @@ def stream(address: str, choose, out: Path, save: list[Kind], frames: int | None
 
 def places(arguments: list[str]) -> tuple:
     """[RUN] SOURCE -> --run RUN --source SOURCE, and --save labels coco -> --save=[labels,coco]."""
-    flags = {f"--{name}" for name, p in signature(segment).parameters.items() if p.annotation is bool}
+    flags = {f"--{name}" for name, p in signature(segment_given).parameters.items() if p.annotation is bool}
     given, rest, at = [], [], 0
     while at < len(arguments):
         argument, at = arguments[at], at + 1
@@ -135,7 +135,7 @@ def places(arguments: list[str]) -> tuple:
             given.append(argument)
     names = ["--source"] if len(given) == 1 else ["--run", "--source"]
     placed = [part for pair in zip(names, given, strict=False) for part in pair]
-    return segment, [*placed, *given[len(names) :], *rest]
+    return segment_given, [*placed, *given[len(names) :], *rest]
 
 
 command = Completed(places)

@@ -26,7 +26,7 @@ def open_viewer(
     Args:
         what: A run, a folder of runs, or a store (its name ends in .lance).
         store: Where "find elsewhere" looks; default: the store that the run was scored on.
-        host: 0.0.0.0 lets the network in.
+        host: 127.0.0.1 is this machine only; 0.0.0.0 lets the network in.
         port: Default: the first free one from 7860.
         share: Also give it a public address, through a server of Gradio's.
         no_browser: Print the address only.
