@@ -9,7 +9,7 @@
     vitreous render --out scratch/moving --split test --scenes 60 --frames 24 --seed 501
     python benchmarks/results.py --parts stills --steps 200 --out scratch/large --train scratch/slots \\
         --test scratch/final
-    python benchmarks/results.py --parts clips --steps 100 --out scratch/clips --train scratch/moving/train \\
+    python benchmarks/results.py --parts clips --steps 100 --out scratch/large_clips --train scratch/moving/train \\
         --test scratch/moving/test
 
 slots        3 to 13 of them, on glass_tiny, on the same net untrained, and on the colours of the patches
