@@ -1,7 +1,7 @@
 """Put a run into the package under a name: recipe and weights alone; and say how good it is on the embedded scenes.
 
-    python recipes/shipped.py still scratch/results/runs/main_32_0
-    python recipes/shipped.py clip scratch/results/runs/video_savi_dinosaur_0
+    python recipes/shipped.py still scratch/results/runs/dias_32_0
+    python recipes/shipped.py clip scratch/large_clips/sweeps/clips/runs/method_dias-seed_0
 
 Refused are runs on a backbone that the package does not carry, and more than 8 MB of shipped runs together.
 """
