@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,22 @@ def run_python(snippet: Snippet, names: dict[str, Any]) -> None:
     exec(compile(padded, str(snippet.page), "exec"), names)
 
 
+OUT = {"train": "run", "sweep": "sweep"}  # commands that refuse a folder of another recipe, and where they write
+
+
+def make_room(words: list[str]) -> None:
+    """A page that names one folder twice gives a choice; whoever reads it takes one."""
+    if words[0] in OUT:
+        out = words[words.index("--out") + 1] if "--out" in words else OUT[words[0]]
+        shutil.rmtree(out, ignore_errors=True)
+
+
 def run_shell(snippet: Snippet) -> None:
     for command in commands(snippet):
         words = short(command.words[1:]) if command.words[0] == "vitreous" else None
         if words is None:  # scripts, make, git: see test_commands.py
             continue
+        make_room(words)
         shown = io.StringIO()
         try:
             with contextlib.redirect_stdout(shown):

@@ -95,9 +95,9 @@ def runs(mi: ModuleType, dr: Any, name: str, llvm: str | None) -> bool:
     if VARIANTS[name] not in mi.variants():
         return False
     if name == "cuda":
-        return dr.has_backend(dr.JitBackend.CUDA)
+        return bool(dr.has_backend(dr.JitBackend.CUDA))
     if name == "llvm":
-        return llvm is not None and dr.has_backend(dr.JitBackend.LLVM)
+        return llvm is not None and bool(dr.has_backend(dr.JitBackend.LLVM))
     return True
 
 
