@@ -66,10 +66,10 @@ def test_all_heads_at_once_are_all_heads_one_by_one(pasture, kind, training):
             at = member * 4 + targets[0]
             for name, value in alone.heads.state_dict().items():
                 here = together.heads.state_dict()[name][at : at + len(targets)]
-                if kind == "patch":
-                    assert torch.equal(here, value), name  # bit for bit: many steps of much work
-                else:
-                    torch.testing.assert_close(here, value, rtol=1e-5, atol=1e-5)
+                if kind in ("patch", "pooled"):
+                    assert torch.equal(here, value), name
+                else:  # single columns: rounding alone
+                    torch.testing.assert_close(here, value, rtol=1e-6, atol=1e-6)
 
 
 def test_a_member_never_sees_its_own_fold(pasture):
