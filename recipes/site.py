@@ -8,8 +8,9 @@ import inspect
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout, suppress
+from typing import Any
 from unittest.mock import patch
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -70,9 +71,9 @@ def described(thing: object, name: str, level: str = "") -> Iterator[str]:
         yield f"```text\n{inspect.cleandoc(rest)}\n```\n"
 
 
-def signature(thing: object) -> str:
+def signature(thing: Callable[..., Any]) -> str:
     """As it is written, one parameter per line where it is long; folders of types are left out."""
-    found = inspect.signature(thing)  # type: ignore[arg-type]
+    found = inspect.signature(thing)
     parts = [spelled(str(p)) for p in found.parameters.values() if p.name != "self"]
     gives = "" if found.return_annotation in (inspect.Signature.empty, None, "None") else found.return_annotation
     gives = f" -> {spelled(gives if isinstance(gives, str) else inspect.formatannotation(gives))}" if gives else ""

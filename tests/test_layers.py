@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "train": {"features", "methods", "runs", "metrics"},
     "predict": {"data", "backbones", "blocks", "features", "regress", "runs", "shipped"},  # blocks: which slots are one
     "report": {"backbones", "data", "features", "metrics", "predict", "runs", "shipped"},
-    "share": {"hub", "regress", "runs", "shipped"},
+    "share": {"hub", "metrics", "regress", "runs", "shipped"},
     "export": {"backbones", "blocks", "data", "features", "methods", "predict", "regress", "runs", "share", "shipped"},
     "front": {"data", "features", "predict", "report", "runs", "shipped"},  # `import vitreous as vt`
     "sweep": {"data", "backbones", "features", "methods", "metrics", "train", "runs", "report"},

@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from vitreous.report.tables import named, parts, print_cells, print_table, table
+from vitreous.metrics.names import named
+from vitreous.report.tables import parts, print_cells, print_table, table
 from vitreous.types import Score
 
 RECORDS = pd.DataFrame(

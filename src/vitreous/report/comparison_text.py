@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from vitreous.metrics.names import named
 from vitreous.report.frames import dicts, rows
-from vitreous.report.tables import Table, named, print_cells, print_table
+from vitreous.report.tables import Table, print_cells, print_table
 from vitreous.types import Score
 
 if TYPE_CHECKING:

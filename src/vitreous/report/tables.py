@@ -6,24 +6,12 @@ from math import isnan
 import pandas as pd
 
 from vitreous.metrics.bootstrap import summarise
+from vitreous.metrics.names import named
 from vitreous.notebook import as_table
 from vitreous.types import Score
 
 Table = dict[str, dict[str, Score]]
 WIDTH, CELL = 100, 13  # characters of a printed line, and of one metric in it
-NAMES = {
-    "fg_ari": "FG-ARI",
-    "ari": "ARI",
-    "mbo": "mBO",
-    "miou": "mIoU",
-    "boundary_f": "boundary F",
-    "video_fg_ari": "video FG-ARI",
-    "video_ari": "video ARI",
-    "video_mbo": "video mBO",
-    "video_miou": "video mIoU",
-    "best_iou": "best IoU of an object",
-    "object_ari": "ARI of an object",
-}
 
 
 class ScoreTable(Table):
@@ -91,8 +79,3 @@ def cell(score: Score) -> str:
     if isnan(score.mean):
         return "-"
     return f"{score.mean:.3f} ±{half:.3f}".replace("±0.", "±.") if half > 0 else f"{score.mean:.3f}{'':6}"
-
-
-def named(metric: str) -> str:
-    """A metric as people write it."""
-    return NAMES.get(metric, metric.replace("_", " "))

@@ -4,16 +4,8 @@ from typing import Any
 
 import yaml
 
-NAMES = {
-    "fg_ari": "FG-ARI",
-    "ari": "ARI",
-    "mbo": "mBO",
-    "miou": "mIoU",
-    "boundary_f": "boundary F",
-    "weighted_r2": "weighted R²",
-    "r2": "R²",
-    "mean_absolute_error": "mean absolute error",
-}
+from vitreous.metrics.names import named
+
 USE = """\
 ```bash
 pip install vitreous
@@ -80,7 +72,7 @@ def front_matter(
     if not rows:
         return head
     own = next(iter(rows))
-    results = [{"type": metric, "name": NAMES.get(metric, metric), "value": round(score["mean"], 4)}
+    results = [{"type": metric, "name": named(metric), "value": round(score["mean"], 4)}
                for metric, score in rows[own].items()]  # fmt: skip
     data = data_name(recipe, scores)
     head["metrics"] = list(rows[own])
@@ -97,14 +89,14 @@ def measured(scores: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
 
 def brief(score: dict[str, Any]) -> dict[str, float]:
     """Without the values of single pictures; a mean is called value in regression runs, and null where undefined."""
-    named = {"mean": score.get("mean", score.get("value")), "low": score.get("low"), "high": score.get("high")}
-    return {name: float(value) for name, value in named.items() if value is not None}
+    values = {"mean": score.get("mean", score.get("value")), "low": score.get("low"), "high": score.get("high")}
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def score_table(scores: dict[str, Any] | None, rows: dict[str, dict[str, dict[str, float]]]) -> str:
     """Means with intervals; what learns nothing stands below, so that a number can be judged."""
     metrics = list(dict.fromkeys(metric for found in rows.values() for metric in found))
-    lines = ["| | " + " | ".join(NAMES.get(metric, metric) for metric in metrics) + " |"]
+    lines = ["| | " + " | ".join(named(metric) for metric in metrics) + " |"]
     lines.append("|---|" + "---:|" * len(metrics))
     for row, found in rows.items():
         cells = [cell(found[metric]) if metric in found else "" for metric in metrics]

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from vitreous.metrics.names import named
 from vitreous.report.figures.looks import Look, Scene, softly
 from vitreous.report.figures.style import Drawing, NotDrawn, listed, new_figure
 from vitreous.report.pictures import overlay
-from vitreous.report.tables import named
 
 if TYPE_CHECKING:
     from vitreous.report.compare import Comparison

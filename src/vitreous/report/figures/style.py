@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vitreous.metrics.names import named
 from vitreous.report.pictures import PALETTE
-from vitreous.report.tables import named
 
 COLOURS = ["#{:02x}{:02x}{:02x}".format(*PALETTE[i].tolist()) for i in (0, 1, 2, 3, 4, 5)] + ["#444444", "#882255"]
 MARKERS, DASHES = "osD^vPX*", ("-", "--", "-.", ":")

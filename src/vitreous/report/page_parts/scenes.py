@@ -15,13 +15,13 @@ from vitreous.errors import VitreousError
 from vitreous.features.store import FeatureStore
 from vitreous.metrics.contingency import contingency
 from vitreous.metrics.iou import overlaps
+from vitreous.metrics.names import named
 from vitreous.predict.segment import refine, segment_store, to_pixels
 from vitreous.report.differences import LOW_IS_BETTER
 from vitreous.report.page_parts.choose import Chosen, choose
 from vitreous.report.page_parts.embed import display_size, embed_labels, embed_picture, shrink
 from vitreous.report.pictures import PALETTE
 from vitreous.report.scored import Scored
-from vitreous.report.tables import named
 from vitreous.runs import Run
 from vitreous.types import Frame
 

@@ -9,6 +9,7 @@ from math import isfinite
 import pandas as pd
 
 from vitreous import __version__
+from vitreous.metrics.names import named
 from vitreous.report.compare import Comparison
 from vitreous.report.comparison_text import SURE, leaders, notes
 from vitreous.report.differences import LOW_IS_BETTER
@@ -22,7 +23,6 @@ from vitreous.report.page_parts.tables import (
     plain_table,
     score_table,
 )
-from vitreous.report.tables import named
 
 MATERIALS = (
     "Values of objects and of scenes, averaged over seeds; objects of a scene are drawn together. p of Welch's test, "

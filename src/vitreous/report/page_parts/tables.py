@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from vitreous.metrics.names import named
 from vitreous.report.comparison_text import SURE, plus
-from vitreous.report.tables import named
 
 
 @dataclass(frozen=True)
