@@ -7,7 +7,7 @@
     vitreous render --out scratch/final --split test --scenes 300 --seed 301
     vitreous render --out scratch/moving --scenes 200 --frames 24 --seed 401
     vitreous render --out scratch/moving --split test --scenes 60 --frames 24 --seed 501
-    python benchmarks/results.py --parts stills --steps 200 --out scratch/large --train scratch/slots \\
+    python benchmarks/results.py --parts stills ablation --steps 200 --out scratch/large --train scratch/slots \\
         --test scratch/final
     python benchmarks/results.py --parts clips --steps 100 --out scratch/large_clips --train scratch/moving/train \\
         --test scratch/moving/test
@@ -19,6 +19,7 @@ batch        2 to 128, at equal samples
 video        SAVi-DINOSAUR and DINOSAUR, trained on stills, on clips of 24 frames
 stills       every method for pictures, as it comes: 11 slots, batches of 16, the same number of steps
 clips        every method for videos, as it comes: 11 slots, batches of 4 x 4 frames, the same number of steps
+ablation     DIAS with each of its additions alone and together, where there are far too many slots: 24, all used
 
 Trained on the 150 embedded scenes (and their mirror images), scored on the 51 others, or with --train and --test on
 rendered ones; three seeds. OUT/PART/index.html is the page, table.md the table that docs/results.md shows. Metal
@@ -124,8 +125,20 @@ def clips(report: Report) -> list[Path]:
     ]
 
 
+def ablation(report: Report) -> list[Path]:
+    """`again` needs slots that were dropped, so re-initialisation is reduction that looks again against `none`."""
+    dias: dict[str, Any] = {"method": "dias", "slots": 24, "merge": 0.0}
+    alone: dict[str, Any] = dias | {"same": 0.0, "distill": 0.0}
+    return [
+        report.sweep("ablation", {"same": [0.0, "auto"], "distill": [0.0, 0.1]}, **dias),
+        report.sweep("ablation_again", {"again": ["none", "restart"]}, **dias, distill=0.0),
+        report.sweep("ablation_order", {"decoder": ["autoregressive", "random"]}, **alone),
+        report.sweep("ablation_together", {"decoder": ["random"]}, **dias),
+    ]
+
+
 PARTS: dict[str, Callable[[Report], list[Path]]] = {
-    part.__name__: part for part in (slots, tau, standardise, batch, video, stills, clips)
+    part.__name__: part for part in (slots, tau, standardise, batch, video, stills, clips, ablation)
 }
 
 

@@ -119,6 +119,17 @@ def test_min_area_prune_and_refine(found):
     assert (vt.segment(PICTURE, refine=True).labels != found.labels).mean() < 0.1
 
 
+def test_regions_apart(tmp_path):
+    merged = vt.segment(PICTURE, prune=0.8)
+    found = vt.segment(PICTURE, prune=0.8, apart=0.004)
+    assert len(found.present) > len(merged.present)
+    assert len(found.slots) == len(found.shares) == len(found.masks) > max(merged.present)
+    assert (found.shares.argmax(0) == found.labels).all()
+    assert {path.name for path in found.save(tmp_path, ["objects"])} == {f"{i:02d}.png" for i in found.present}
+    with pytest.raises(vt.VitreousError, match="apart is for stills"):
+        list(vt.segment(np.zeros((3, 32, 32, 3), np.uint8), apart=0.004))
+
+
 def test_all_of_a_picture_or_its_middle():
     wide = np.concatenate([np.asarray(Image.open(PICTURE).convert("RGB"))] * 2, axis=1)
     whole, middle = vt.segment(wide), vt.segment(wide, fit="crop")

@@ -106,3 +106,35 @@ def test_broken_files_are_named(tmp_path):
     (tmp_path / "recipe.yaml").write_text("- dinosaur")
     with pytest.raises(RunError, match="it lacks backbone"):
         Run.load(tmp_path)
+
+
+@pytest.mark.parametrize("decoder", ["mixture", "autoregressive"])
+def test_a_run_finds_the_same_on_another_grid(tmp_path, decoder):
+    """Every patch four times: shares and slots are those of the smaller grid."""
+    recipe = dataclasses.replace(
+        RECIPE, feature_dim=8, config=RECIPE.config | {"decoder": decoder, "decoder_heads": 2, "merge": 0.0}
+    )
+    torch.manual_seed(0)
+    small = Run(tmp_path / "small", recipe, build(recipe).eval(), {"mean": torch.zeros(8)})
+    small.on_grid((8, 12), tmp_path / "large").save()
+    large = Run.load(tmp_path / "large")
+    assert large.recipe.grid == (8, 12)
+    assert large.recipe.source["grid"] == "4x6"
+    assert large.on_grid((4, 6), tmp_path / "back").recipe.source["grid"] == "4x6"  # where it was trained
+    kinds = torch.randn(3, 8)[torch.tensor([0, 1, 2]).repeat_interleave(2)].expand(1, 1, 4, 6, 8)
+    before = small.method(Batch(kinds))
+    after = large.method(Batch(kinds.repeat_interleave(2, 2).repeat_interleave(2, 3)))
+    assert_close(after.slots, before.slots, atol=1e-5, rtol=1e-5)
+    assert_close(after.masks[..., ::2, ::2], before.masks, atol=1e-5, rtol=1e-5)
+
+
+def test_what_belongs_to_places_stays_there(tmp_path):
+    recipe = dataclasses.replace(RECIPE, config=RECIPE.config | {"decoder": "mlp"})
+    placed = Run(tmp_path, recipe, build(recipe), {})
+    with pytest.raises(RunError, match="belongs to its 4 x 6 patches: decode"):
+        placed.on_grid((8, 12), tmp_path / "large")
+    by_position = Run(tmp_path, dataclasses.replace(RECIPE, standardise="position"), build(RECIPE), {})
+    with pytest.raises(RunError, match="4 x 6 patches: its statistics"):
+        by_position.on_grid((8, 12), tmp_path / "large")
+    with pytest.raises(RunError, match="1 x 2 patches are too few for 3 slots"):
+        run(tmp_path).on_grid((1, 2), tmp_path / "large")

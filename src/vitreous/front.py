@@ -34,6 +34,7 @@ def segment(
     refine: bool = False,
     prune: Same | None = None,
     min_area: float | int = 0,
+    apart: float | int = 0,
     fit: Literal["crop", "squash"] | None = "squash",
     device: str = "auto",
     on_error: Literal["raise", "skip"] = "raise",
@@ -53,6 +54,7 @@ def segment(
         refine: Let borders follow the edges of the picture.
         prune: Make slots one that are nearer than this cosine distance, as 0.2, or auto: chosen for each picture.
         min_area: Regions smaller than this go to their neighbours: a share of the picture as 0.002, or pixels as 50.
+        apart: Regions of one slot that do not touch are segments of their own, from this size on, as 0.004; in stills.
         fit: squash all of the picture into the grid's shape, or crop the middle of that shape; None: as was trained.
         device: auto, cpu, cuda ...
         on_error: Raise at a file that cannot be read, or skip it.
@@ -62,7 +64,7 @@ def segment(
         DataError: what cannot be read or is no picture, by name.
     """
 
-    how = {"refine": refine, "same": prune, "min_area": min_area, "fit": fit, "keep_side": keep_side}
+    how = {"refine": refine, "same": prune, "min_area": min_area, "apart": apart, "fit": fit, "keep_side": keep_side}
     segmenter = segmenter_for(run, device, **how)
     if is_stream(source):
         return live(source, segmenter)
@@ -120,6 +122,7 @@ def score(
     baselines: bool = True,
     refine: bool = False,
     prune: Same | None = None,
+    apart: float | int = 0,
     on_training_data: bool = False,
 ) -> ScoreTable:
     """Score a run against the ids in a store: ARI, FG-ARI, mBO ..., a value per picture, mean and 95 % interval.
@@ -128,5 +131,5 @@ def score(
     """
     run = run if isinstance(run, Run) else Run.load(run)
     store = store if isinstance(store, FeatureStore) else FeatureStore(store)
-    how = {"baselines": baselines, "refine": refine, "same": prune, "on_training_data": on_training_data}
-    return ScoreTable(score_run(run, store, **how))
+    how = {"baselines": baselines, "refine": refine, "same": prune, "apart": apart}
+    return ScoreTable(score_run(run, store, **how, on_training_data=on_training_data))

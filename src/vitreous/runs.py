@@ -10,7 +10,7 @@ training_history.png result.png
 teacher/            the run that taught this one, where its method has a teacher (SPOT)
 """
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ class Recipe:
 
     fit       how pictures were brought to the grid: crop or squash
     backbone  as described by the store: name, digest, patch, width, layer, facet ...
-    source    fingerprint and name of the data that was trained on: scoring on it is refused
+    source    fingerprint and name of the data that was trained on: scoring on it is refused; grid, where it was trained
+              on another one
     """
 
     method: str
@@ -105,6 +106,31 @@ class Run:
             ("training", ", ".join(f"{name} {value}" for name, value in recipe.training.items())),
         ]
         return as_table(rows) + as_picture(self.folder / "result.png")
+
+    def on_grid(self, grid: tuple[int, int], folder: Path | str) -> "Run":
+        """The same weights on another grid, as a run of its own; `save` writes it to the folder.
+
+        Most methods have no weight that belongs to a place, so a run that learned quickly on few patches finds finer
+        masks on many.
+
+        Raises:
+            RunError: weights or statistics belong to places of the old grid; a grid that is none.
+        """
+        if min(grid) < 1 or grid[0] * grid[1] < self.method.config.slots:
+            raise RunError(f"{grid[0]} x {grid[1]} patches are too few for {self.method.config.slots} slots.")
+        source = {"grid": "x".join(map(str, self.recipe.grid))} | self.recipe.source
+        recipe = replace(self.recipe, grid=grid, source=source)
+        method, weights = build(recipe), self.method.state_dict()
+        bound = [n for n, t in method.state_dict().items() if t.shape != weights[n].shape]
+        bound += ["its statistics"] * (self.recipe.standardise == "position")
+        if bound:
+            h, w = self.recipe.grid
+            raise RunError(
+                f"{self.folder} belongs to its {h} x {w} patches: {', '.join(bound)}.\n"
+                "Train without:  --decoder mixture, and --standardise dataset; or on the other grid."
+            )
+        method.load_state_dict(weights)
+        return Run(Path(folder), recipe, method.eval(), self.statistics)
 
     def save(self, weights: str = WEIGHTS) -> None:
         """Write recipe and weights; the weights last and in one move, so that a run is there or is not."""

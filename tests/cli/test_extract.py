@@ -87,7 +87,7 @@ def test_a_grid_may_have_two_sides(vit, desk, tmp_path, capsys):
     assert "3 x 5 patches" in said
     status, _, said = extract(capsys, vit, desk, tmp_path / "none.lance", "--grid", "3*5")
     assert status == 1
-    assert '--grid "3*5" is not a number of patches' in said
+    assert 'grid "3*5" is not a number of patches' in said
 
 
 def test_bad_files_are_named_or_skipped(vit, desk, tmp_path, capsys):

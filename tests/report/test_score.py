@@ -105,6 +105,19 @@ def test_other_masks_of_the_same_pictures_compare(run, blobs_store):
     assert read_scored(run.folder, refined=True).row == "dinosaur (4 slots), refined"
 
 
+def test_regions_apart_are_scored_as_segments_of_their_own(run, blobs_store):
+    """Objects of one kind in one picture, which share a slot: apart they are found."""
+    store = blobs_store(clips=6, seed=1)
+    together = score(run, store, same=1.2, baselines=False)["dinosaur (4 slots, pruned)"]
+    table = score(run, store, same=1.2, apart=8, refine=True)
+    divided = table["dinosaur (4 slots, pruned), apart"]
+    assert divided["fg_ari"].mean > together["fg_ari"].mean + 0.2
+    assert {"k-means, true number, apart", "ceiling of the grid, refined"} < set(table)
+    assert json.loads((run.folder / "scores.json").read_text())["conventions"]["apart"] == 8
+    with pytest.raises(RunError, match="apart is for stills, and .* holds videos"):
+        score(run, blobs_store(clips=4, frames=3, seed=3), apart=0.01)
+
+
 def test_nothing_to_score_is_named(run, blobs_store):
     store = FeatureStore(blobs_store(clips=6, seed=1).path)
     store.row = store.row[:0]  # as where an extraction has only begun

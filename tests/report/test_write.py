@@ -20,7 +20,7 @@ def segmented(name, clip=None, size=(33, 48), seed=0):
     shares = torch.rand(1, 3, size[0] // 8, size[1] // 8, generator=draw).softmax(1)
     shares = torch.nn.functional.interpolate(shares, size=size, mode="bilinear")
     picture = np.full((*size, 3), 40 * (seed + 1), np.uint8)
-    return Segmented(name, picture, Segmentation(shares.argmax(1), shares), clip)
+    return Segmented(name, picture, Segmentation(shares.argmax(1), shares), clip=clip)
 
 
 def test_labels_overlays_and_shares(tmp_path):

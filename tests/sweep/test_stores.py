@@ -51,7 +51,7 @@ def test_backbones_grids_and_views_are_checked_before_anything_is_made(tmp_path)
     stores = Stores(MINI / "train", MINI / "test", tmp_path)
     with pytest.raises(BackboneError, match='Did you mean "dinov2_vits14"'):
         stores.check(Plan({"backbone": ["glass_tiny", "dinov2_vits41"]}, {}))
-    with pytest.raises(RunError, match='grid "4xx" is not a number of patches'):
+    with pytest.raises(VitreousError, match='grid "4xx" is not a number of patches'):
         stores.check(Plan({"grid": ["4", "4xx"]}, {}))
     with pytest.raises(VitreousError, match='No view "hflop"'):
         stores.check(Plan({"seed": [1, 2]}, {"views": "identity hflop"}))

@@ -73,7 +73,7 @@ def check(
     """
     from vitreous.backbones import PRESETS, load_backbone
     from vitreous.backbones.order import check_patch_order
-    from vitreous.cli.extract import sides
+    from vitreous.features.preprocess import sides
 
     shape = sides(grid)
     backbone = load_backbone(name, layer=layer, facet=facet, dtype=dtype, device=device, download=download)
@@ -126,8 +126,8 @@ def stats(
 
     from vitreous.backbones import load_backbone
     from vitreous.backbones.stats import FeatureStats
-    from vitreous.cli.extract import sides
     from vitreous.data import open_source
+    from vitreous.features.preprocess import sides
 
     shape = sides(grid)
     backbone = load_backbone(name, layer=layer, facet=facet, dtype=dtype, device=device)

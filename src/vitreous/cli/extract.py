@@ -60,6 +60,7 @@ def extract_features(
     from vitreous.backbones import load_backbone
     from vitreous.data import Reading, open_source
     from vitreous.features.extract import extract
+    from vitreous.features.preprocess import sides
 
     reading = Reading(frames_as_video, stride, max_pixels, grey_bits, void)
     data = open_source(source, on_error, split, None if reading == Reading() else reading)
@@ -90,13 +91,3 @@ def extract_features(
     print(f"features        {h} x {w} patches of {d} numbers, {store.meta.backbone['name']}")
     print(f"position share  {store.stats.position_share:.1%} of the variance")
     print(f"Next:  vitreous train {out}")
-
-
-def sides(grid: str) -> tuple[int, int]:
-    """16 -> (16, 16), 16x24 -> (16, 24)."""
-    from vitreous.errors import VitreousError
-
-    parts = grid.lower().split("x")
-    if not all(part.strip().isdigit() for part in parts) or len(parts) > 2:
-        raise VitreousError(f'--grid "{grid}" is not a number of patches, as in 16 or 16x24.')
-    return int(parts[0]), int(parts[-1])

@@ -16,6 +16,7 @@ COMMANDS = {
     "render": ("vitreous.cli.render:render", "make scenes of metal and rubber objects, with ids and depth"),
     "extract": ("vitreous.cli.extract:extract_features", "pictures or videos -> feature store"),
     "train": ("vitreous.cli.train:command", "feature store -> run: a slot model"),
+    "regrid": ("vitreous.cli.regrid:regrid", "a run for another grid: trained on 16x16 patches, used on 32x32"),
     "score": ("vitreous.cli.score:score_run", "run x store -> ARI, FG-ARI, mBO, mIoU with intervals"),
     "slots": ("vitreous.cli.slots:command", "where slots lie: t-SNE, PCA, clusters, nearest neighbours"),
     "failures": ("vitreous.cli.failures:command", "the worst scenes of a run, or where two differ, and likely causes"),

@@ -131,9 +131,9 @@ def fit(
     """
     from dataclasses import asdict
 
-    from vitreous.cli.extract import sides
     from vitreous.errors import RunError
     from vitreous.features.format import is_store
+    from vitreous.features.preprocess import sides
     from vitreous.features.store import FeatureStore
     from vitreous.predict.features import FeatureMaker
     from vitreous.predict.tta import view_list

@@ -10,6 +10,7 @@ def score_run(
     baselines: bool = True,
     refine: bool = False,
     prune: float | Literal["auto"] | None = None,
+    apart: float = 0.0,
     on_training_data: bool = False,
 ) -> None:
     """Score a run against the ids in a store: ARI, FG-ARI, mBO, mIoU, boundary F, with 95 % intervals.
@@ -23,6 +24,7 @@ def score_run(
         baselines: Also score k-means on the same features, superpixels, and the ceiling of the grid.
         refine: Add rows with masks whose borders follow the edges of the pictures.
         prune: Make slots one that are nearer than this cosine distance, as 0.2, or auto: chosen for each picture.
+        apart: Regions of one slot that do not touch are segments of their own, from this share of the picture on.
         on_training_data: Allow the very data that the run was trained on.
     """
     from vitreous.features.store import FeatureStore
@@ -32,8 +34,8 @@ def score_run(
     from vitreous.runs import Run
 
     loaded, features = Run.load(run), FeatureStore(store)
-    how = {"baselines": baselines, "refine": refine, "same": prune}
+    how = {"baselines": baselines, "refine": refine, "same": prune, "apart": apart}
     table = score_run(loaded, features, **how, on_training_data=on_training_data)
     print(f"{print_table(table)}\n\n{print_details(run)}\n")
     print(run / "scores.json", run / "scores.csv", sep="\n")
-    print(result_sheet(loaded, features, run / "result.png", same=prune))
+    print(result_sheet(loaded, features, run / "result.png", same=prune, apart=apart))

@@ -17,6 +17,7 @@ def segment_given(
     refine: bool = False,
     prune: float | Literal["auto"] | None = None,
     min_area: float = 0.0,
+    apart: float = 0.0,
     fit: Literal["crop", "squash"] = "squash",
     webcam: str | None = None,
     frames: int | None = None,
@@ -39,6 +40,7 @@ def segment_given(
         refine: Let borders follow the edges of the picture (guided filter) instead of interpolating the patches.
         prune: Make slots one that are nearer than this cosine distance, as 0.2, or auto: chosen for each picture.
         min_area: Regions smaller than this go to their neighbours: a share of the picture as 0.002, or pixels as 50.
+        apart: Regions of one slot that do not touch are segments of their own, from this size on, as 0.004; in stills.
         fit: squash all of the picture into the grid's shape, or crop the middle of that shape.
         webcam: Segment what a camera sees, as in --webcam 0, until Ctrl-C or --frames.
         frames: Stop a stream or camera after so many frames.
@@ -56,7 +58,8 @@ def segment_given(
 
     if (source is None) == (webcam is None):
         raise VitreousError("Say what to segment:  vitreous segment PICTURE_VIDEO_OR_FOLDER  or  --webcam 0")
-    choose = segmenter_for(run, device, refine=refine, same=prune, min_area=min_area, fit=fit, keep_side=keep_side)
+    how = {"refine": refine, "same": prune, "min_area": min_area, "apart": apart, "fit": fit, "keep_side": keep_side}
+    choose = segmenter_for(run, device, **how)
     address = f"webcam:{webcam}" if source is None else source
     if is_stream(address):
         stream(address, choose, out, save, frames)

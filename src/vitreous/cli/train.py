@@ -139,8 +139,8 @@ def train(
 
 def open_online(pictures: Path, out: Path, backbone: str | None, grid: str | None, device: str) -> Any:
     from vitreous.backbones import load_backbone
-    from vitreous.cli.extract import sides
     from vitreous.data import open_source
+    from vitreous.features.preprocess import sides
     from vitreous.train.online import Online
 
     frozen = load_backbone(backbone or "glass_tiny", device="cuda" if device == "gpu" else device)

@@ -32,6 +32,14 @@ def check_fit(fit: str) -> str:
     return fit
 
 
+def sides(grid: str) -> tuple[int, int]:
+    """16 -> (16, 16), 16x24 -> (16, 24)."""
+    numbers = grid.lower().split("x")
+    if len(numbers) > 2 or not all(number.strip().isdigit() for number in numbers):
+        raise VitreousError(f'grid "{grid}" is not a number of patches, as in 16 or 16x24.')
+    return int(numbers[0]), int(numbers[-1])
+
+
 def fitted(pixels: Shaped[np.ndarray, "y x *c"], shape: tuple[int, int], fit: str) -> Shaped[np.ndarray, "Y X *c"]:
     """What the grid spans: all of it (squash), or the largest centred part with the aspect ratio of `shape` (crop).
 

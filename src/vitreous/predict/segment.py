@@ -22,6 +22,7 @@ from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
 from vitreous.predict.loading import warm_backbone, warm_run
 from vitreous.predict.prune import Pruned, check_same, prune
+from vitreous.predict.regions import apart as regions_apart
 from vitreous.predict.regions import check_area, without_small
 from vitreous.runs import Run, read_recipe
 from vitreous.shipped import find_run
@@ -103,13 +104,16 @@ def reader(run: Run, store: FeatureStore) -> Callable[[Int[np.ndarray, "b t"]], 
 def check_store(run: Run, store: FeatureStore) -> None:
     """Refuse features that the run was not trained on, naming both."""
     want, have = run.recipe.backbone, store.meta.backbone
-    same = all(want.get(k) == have.get(k) for k in ("digest", "layer", "facet")) and store.grid == run.recipe.grid
-    if not same:
+    same = all(want.get(k) == have.get(k) for k in ("digest", "layer", "facet"))
+    if not same or store.grid != run.recipe.grid:
+        regrid = (
+            f"\nOr take the run to it:  vitreous regrid {run.folder} {'x'.join(map(str, store.grid))}" if same else ""
+        )
         raise FeatureMismatch(
             f"{run.folder} was trained on {describe(want, run.recipe.grid)}, but {store.path} holds "
             f"{describe(have, store.grid)}.\n"
             f"Extract matching ones:  vitreous extract SOURCE --out STORE --backbone {want['name']} "
-            f"--grid {run.recipe.grid[0]}"
+            f"--grid {'x'.join(map(str, run.recipe.grid))}{regrid}"
         )
 
 
@@ -172,8 +176,8 @@ class Segmented:
     name: str
     picture: UInt8[np.ndarray, "y x 3"]
     found: Segmentation
-    clip: str | None = None
     slots: Float[Tensor, "k s"] | None = None
+    clip: str | None = None
     whole: bool = True
 
 
@@ -183,6 +187,7 @@ class Segmenter:
     refine     let borders follow the edges of the picture
     same       as of `find_slots`
     min_area   smaller regions go to their neighbours: a share of the picture, or pixels, see predict/regions.py
+    apart      regions of one slot that do not touch, from this size on, are segments of their own; stills alone
     fit        crop: the part that the grid spans; squash: all of the picture; None: as the run was trained
     keep_side  longest side in pixels; larger pictures are reduced before anything else, or their masks fill the memory
     """
@@ -195,11 +200,13 @@ class Segmenter:
         refine: bool = False,
         same: Same | None = None,
         min_area: float | int = 0,
+        apart: float | int = 0,
         fit: str | None = None,
         keep_side: int = KEEP_SIDE,
     ) -> None:
         check_same(same)
         self.refine, self.min_area, self.keep_side = refine, check_area(min_area), keep_side
+        self.apart = check_area(apart, "apart")
         self.same: Same | None = same
         recipe = run.recipe if isinstance(run, Run) else read_recipe(find_run(run))
         self.backbone: Backbone = warm_backbone(recipe.backbone, device)
@@ -213,12 +220,14 @@ class Segmenter:
         seen = self.look(frames)
         out = find_slots(self.run, self.see(seen, clips=len(seen)), same=self.same)
         return [
-            Segmented(view.key, view.image, self.pixels(mask, view.image), None, slots[0], same_size(frame, view))
+            Segmented(view.key, view.image, *self.divided(mask, view.image, slots[0]), whole=same_size(frame, view))
             for frame, view, mask, slots in zip(frames, seen, out.masks.cpu(), out.slots.cpu(), strict=True)
         ]
 
     def video(self, frames: Iterable[Frame], chunk: int = 8) -> Iterator[Segmented]:
         """Segment the frames of one clip, `chunk` at a time, however many there are; slots keep their numbers."""
+        if self.apart:
+            raise RunError("apart is for stills: regions of one slot have no numbers that last over a video.")
         state = None
         for some in several(frames, chunk):
             seen = self.look(some)
@@ -226,7 +235,7 @@ class Segmenter:
             state = out.state
             for frame, view, mask, slots in zip(some, seen, out.masks[0].cpu(), out.slots[0].cpu(), strict=True):
                 found, name = self.pixels(mask[None], view.image), f"{view.key}/{view.index:04d}"
-                yield Segmented(name, view.image, found, view.key, slots, same_size(frame, view))
+                yield Segmented(name, view.image, found, slots, view.key, same_size(frame, view))
 
     def look(self, frames: Iterable[Frame]) -> list[Frame]:
         """The part of each picture that the grid spans, of a size whose masks can be held."""
@@ -252,6 +261,16 @@ class Segmenter:
             return found
         labels = without_small(found.labels[0].numpy(), self.min_area)
         return Segmentation(torch.from_numpy(labels)[None], found.shares)
+
+    def divided(
+        self, mask: Float[Tensor, "1 k h w"], picture: UInt8[np.ndarray, "y x 3"], slots: Float[Tensor, "k s"]
+    ) -> tuple[Segmentation, Float[Tensor, "n s"]]:
+        """Segments of a still, and a vector for each."""
+        found = self.pixels(mask, picture)
+        if not self.apart:
+            return found, slots
+        found, origin = regions_apart(found, self.apart)
+        return found, slots[origin]
 
     def source(self, source: Source, batch_size: int = 8) -> Iterator[Segmented]:
         """All frames of a source, a few at a time, so that a long video never lies in memory."""

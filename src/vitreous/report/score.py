@@ -27,6 +27,8 @@ from vitreous.errors import RunError, StoreError
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
 from vitreous.predict.prune import Same, check_same
+from vitreous.predict.regions import apart as regions_apart
+from vitreous.predict.regions import check_area
 from vitreous.predict.segment import EDGE, REACH, segment_store, to_pixels
 from vitreous.predict.segment import refine as along_edges
 from vitreous.report.baselines import ceiling_masks, kmeans_masks, superpixels
@@ -45,13 +47,15 @@ def score(
     baselines: bool = True,
     refine: bool = False,
     same: Same | None = None,
+    apart: float | int = 0,
     on_training_data: bool = False,
 ) -> Table:
     """Rows (the run, then what learns nothing) by metric, per picture at the stored picture's resolution.
 
     Every frame is a sample of its own; background is a segment in `ari`, left out of the true segments in the others.
     refine adds, for every row that comes from patches, one whose borders follow the edges of the picture; same makes
-    slots one that are nearer than this, or auto, as of `find_slots`.
+    slots one that are nearer than this, or auto, as of `find_slots`; apart makes regions that do not touch segments of
+    their own, from this size on, in the run's rows and those of k-means (`predict.regions.apart`).
     Refused on the data the run was trained on, unless told otherwise. Table and break-downs are kept in the run's
     folder: scores.json, scores.csv.
     """
@@ -68,14 +72,23 @@ def score(
     if not len(store):
         raise StoreError(f"{store.path} is empty: there is nothing to score.")
     check_same(same)
-    records = measure(pictures(run, store, baselines, refine, same), store.instances)
+    if check_area(apart, "apart") and max(store.lengths) > 1:
+        raise RunError(
+            f"apart is for stills, and {store.path} holds videos: regions have no numbers that last over one."
+        )
+    records = measure(pictures(run, store, baselines, refine, same, apart), store.instances)
     rows = table(records.pictures, METRICS)
-    save_scores(run.folder, store, rows, records, refine, same)
+    save_scores(run.folder, store, rows, records, refine, same, apart)
     return rows
 
 
 def pictures(
-    run: Run, store: FeatureStore, baselines: bool, refine: bool, same: Same | None = None
+    run: Run,
+    store: FeatureStore,
+    baselines: bool,
+    refine: bool,
+    same: Same | None = None,
+    apart: float | int = 0,
 ) -> Iterator[Picture]:
     """Every picture of the store; frames of a clip follow one another."""
     name = f"{run.recipe.method} ({run.recipe.config.get('slots')} slots{'' if same is None else ', pruned'})"
@@ -90,32 +103,48 @@ def pictures(
             if frame.ids is None:
                 raise RunError(f"{store.path} holds no ids for {frame.key}: there is no truth to score against.")
             true = torch.from_numpy(frame.ids.astype(np.int64))
-            found = at_pixels(name, masks, frame, refine)
+            found = at_pixels(name, masks, frame, refine, apart)
             if patch is not None:
-                found |= without_learning(frame, true, patch, store.grid, refine)
+                found |= without_learning(frame, true, patch, store.grid, refine, apart)
             yield Picture(frame.key, frame.index, store.meta.views[store.view[row]], true, found, slots)
 
 
 def without_learning(
-    frame: Frame, true: Int[Tensor, "y x"], patch: Float[Tensor, "h w d"], grid: tuple[int, int], refine: bool
+    frame: Frame,
+    true: Int[Tensor, "y x"],
+    patch: Float[Tensor, "h w d"],
+    grid: tuple[int, int],
+    refine: bool,
+    apart: float | int,
 ) -> dict[str, Int[Tensor, "y x"]]:
     """Rows to judge the run's by. Superpixels and k-means see each frame alone, so no segment lasts over a clip."""
     segments = max(2, len(true[true >= 0].unique()))
-    found = at_pixels("k-means, true number", kmeans_masks(patch, segments), frame, refine)
+    found = at_pixels("k-means, true number", kmeans_masks(patch, segments), frame, refine, apart)
     found["superpixels (Felzenszwalb)"] = torch.from_numpy(superpixels(frame.image).astype(np.int64))
     ids = true.clamp(min=0).unique()  # of the masks: the same in every frame
     ceiling = at_pixels("ceiling of the grid", ceiling_masks(true, grid), frame, refine)
     return found | {name: ids[labels] for name, labels in ceiling.items()}
 
 
-def at_pixels(name: str, masks: Float[Tensor, "k h w"], frame: Frame, refine: bool) -> dict[str, Int[Tensor, "y x"]]:
+def at_pixels(
+    name: str, masks: Float[Tensor, "k h w"], frame: Frame, refine: bool, apart: float | int = 0
+) -> dict[str, Int[Tensor, "y x"]]:
     """Labels of the picture's pixels from masks of patches: interpolated, and, if asked, along edges."""
-    found = {name: to_pixels(masks[None], (frame.image.shape[0], frame.image.shape[1])).labels[0]}
-    return found | ({f"{name}, refined": along_edges(masks[None], frame.image[None]).labels[0]} if refine else {})
+    name = f"{name}, apart" if apart else name
+    found = {name: to_pixels(masks[None], (frame.image.shape[0], frame.image.shape[1]))}
+    if refine:
+        found[f"{name}, refined"] = along_edges(masks[None], frame.image[None])
+    return {row: (regions_apart(one, apart)[0] if apart else one).labels[0] for row, one in found.items()}
 
 
 def save_scores(
-    folder: Path, store: FeatureStore, rows: Table, records: Records, refine: bool, same: Same | None
+    folder: Path,
+    store: FeatureStore,
+    rows: Table,
+    records: Records,
+    refine: bool,
+    same: Same | None,
+    apart: float | int,
 ) -> None:
     """scores.json and the tables beside it, each in whole or not at all."""
     scenes, objects = records.pictures, records.objects
@@ -128,7 +157,7 @@ def save_scores(
             "pictures": len(store),
             **records.seen.digests(),
         },
-        "conventions": conventions(store, records, refine),
+        "conventions": conventions(store, records, refine) | ({"apart": apart} if apart else {}),
         "pruned": same,
         "rows": full(rows),
         "clips": full(table(records.clips, CLIP_METRICS)),

@@ -13,7 +13,7 @@ from vitreous.data import open_source
 from vitreous.errors import FeatureMismatch, RunError, StoreError, VitreousError, did_you_mean
 from vitreous.features.extract import extract
 from vitreous.features.format import is_store
-from vitreous.features.preprocess import check_views
+from vitreous.features.preprocess import check_views, sides
 from vitreous.features.store import FeatureStore
 from vitreous.metrics.diagnostics import DIAGNOSTICS
 from vitreous.report.measure import CLIP_METRICS, METRICS
@@ -153,14 +153,6 @@ class Few:
 def key(settings: Settings) -> tuple[str, ...]:
     """Backbone, grid and views of a trial."""
     return tuple(str(settings.get(name) or usual) for name, usual in OF_STORES.items())
-
-
-def sides(grid: str) -> tuple[int, int]:
-    """16 -> (16, 16), 16x24 -> (16, 24)."""
-    numbers = grid.lower().split("x")
-    if len(numbers) > 2 or not all(number.strip().isdigit() for number in numbers):
-        raise RunError(f'grid "{grid}" is not a number of patches, as in 16 or 16x24.')
-    return int(numbers[0]), int(numbers[-1])
 
 
 def fingerprint(data: Source | FeatureStore) -> str:
