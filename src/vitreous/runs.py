@@ -127,7 +127,8 @@ class Run:
             h, w = self.recipe.grid
             raise RunError(
                 f"{self.folder} belongs to its {h} x {w} patches: {', '.join(bound)}.\n"
-                "Train without:  --decoder mixture, and --standardise dataset; or on the other grid."
+                "Train on features of the other grid, or with what belongs to no place: --standardise dataset, and a "
+                "decoder that has no positions (of dinosaur and dias: mixture, autoregressive)."
             )
         method.load_state_dict(weights)
         return Run(Path(folder), recipe, method.eval(), self.statistics)
