@@ -2,14 +2,14 @@
 
     python benchmarks/dias.py                                       all parts, seed 0, on the embedded scenes
     python benchmarks/dias.py --parts cost --batch 32
-    python benchmarks/dias.py --parts ablation slots --seeds 0 1 2 --train train.lance --test test.lance
+    python benchmarks/dias.py --parts slots --seeds 0 1 2 --train train.lance --test test.lance
+    python benchmarks/results.py --parts ablation                   each addition alone and together stands there
 
 cost       seconds of a step of the processor with and without the additions (the decoder is the same), in turn, so that
            both meet the same load; ratio: median over the rounds and its quartiles. coco: as published, 16x16 patches
            of 384 channels, 7 slots
-ablation   trainings of --steps with each addition alone and all together, beside DINOSAUR
-slots      the same model with 7 to 24 slots; `torn`: with merge 0, so that every slot is used before redundancy is
-           reduced
+slots      DIAS and DINOSAUR, --steps, with 7 to 24 slots; `torn`: with merge 0, so that every slot is used before
+           redundancy is reduced
 threshold  DINOSAUR, 24 slots, torn, pruned after training: `fixed d`: slots nearer than the cosine distance d are one;
            `auto f`: those nearer than the share f of the distance between the two parts of the picture that differ most
 
@@ -45,20 +45,6 @@ from vitreous.types import Batch, SlotOutput
 NONE = {"same": 0.0, "distill": 0.0}
 TORN = {"slots": 24, "merge": 0.0}
 COST = {"coco": {"start": "gaussian", "masks": "decoder", "centre": False, "slots": 7}, "ours": {}, "ours, torn": TORN}
-ABLATION = {
-    "no additions": ("dias", NONE),
-    "redundancy reduction": ("dias", NONE | {"same": "auto", "again": "none"}),
-    "re-initialisation": ("dias", NONE | {"again": "restart"}),
-    "distillation": ("dias", {"same": 0.0}),
-    "random order": ("dias", NONE | {"decoder": "random"}),
-    "row by row (for random order)": ("dias", NONE | {"decoder": "autoregressive"}),
-    "reduction, continue": ("dias", {"distill": 0.0}),
-    "reduction, restart": ("dias", {"distill": 0.0, "again": "restart"}),
-    "all, continue (default)": ("dias", {}),
-    "all, restart": ("dias", {"again": "restart"}),
-    "all, random order": ("dias", {"decoder": "random"}),
-    "dinosaur": ("dinosaur", {}),
-}
 SLOTS = {f"{name}, {k} slots": (name, {"slots": k}) for name in ("dias", "dinosaur") for k in (7, 9, 11, 15, 24)}
 SLOTS |= {f"{name}, 24 slots, torn": (name, TORN) for name in ("dias", "dinosaur")}
 FIXED, AUTO = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7), (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
@@ -68,7 +54,7 @@ Found = Iterable[tuple[np.ndarray, SlotOutput]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", nargs="+", default=["cost", "ablation", "slots", "threshold"])
+    parser.add_argument("--parts", nargs="+", default=["cost", "slots", "threshold"])
     parser.add_argument("--train", type=Path)
     parser.add_argument("--test", type=Path)
     parser.add_argument("--steps", type=int, default=300)
@@ -80,10 +66,9 @@ def main() -> None:
         cost(asked.batch, asked.rounds)
     with tempfile.TemporaryDirectory() as folder:
         data = Data(Path(folder), asked)
-        for part, settings in (("ablation", ABLATION), ("slots", SLOTS)):
-            if part in asked.parts:
-                print(f"\n{part},seed,steps,{HEAD}", flush=True)
-            for name, (method, config) in settings.items() if part in asked.parts else ():
+        if "slots" in asked.parts:
+            print(f"\nslots,seed,steps,{HEAD}", flush=True)
+            for name, (method, config) in SLOTS.items():
                 for seed in asked.seeds:
                     found = segment_store(data.trained(method, config, seed), data.test)
                     print(f'"{name}",{seed},{asked.steps}', *data.numbers(found), sep=",", flush=True)
