@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from vitreous.errors import VitreousError
-from vitreous.predict.regions import apart, check_area, without_small
+from vitreous.predict.regions import check_area, separated, without_small
 from vitreous.types import Segmentation
 
 LABELS = np.array(
@@ -51,23 +51,23 @@ def test_regions_apart_are_segments_of_their_own():
     shares = torch.rand(1, 4, 4, 6) * 0.1
     labels = torch.from_numpy(LABELS)[None]
     shares = (shares + torch.nn.functional.one_hot(labels, 4).movedim(-1, 1)) / (shares.sum(1, keepdim=True) + 1)
-    found, origin = apart(Segmentation(labels, shares), 1)
+    found, origin = separated(Segmentation(labels, shares), 1)
     assert origin == [0, 1, 2, 3, 0]
     assert found.labels[0, 3, 5] == 4  # the corner; the large region keeps its number
     assert (found.labels[0][labels[0] > 0] == labels[0][labels[0] > 0]).all()
     assert (found.labels == 0).sum() == (labels == 0).sum() - 1
     assert torch.equal(found.shares.argmax(1), found.labels)
     torch.testing.assert_close(found.shares.sum(1), torch.ones(1, 4, 6))
-    small, origin = apart(Segmentation(labels, shares), 2)
+    small, origin = separated(Segmentation(labels, shares), 2)
     assert origin == [0, 1, 2, 3]
     assert torch.equal(small.labels, labels)
 
 
 def test_small_regions_go_with_the_nearest_of_their_slot():
     labels = torch.tensor([[[0, 0, 1, 1, 0, 1, 0, 0], [0, 0, 1, 1, 1, 1, 0, 0]]])
-    found, origin = apart(Segmentation(labels), 4 / 16)
+    found, origin = separated(Segmentation(labels), 4 / 16)
     assert origin == [0, 1, 0]
     assert found.labels[0, 0].tolist() == [0, 0, 1, 1, 2, 1, 2, 2]
-    undecided, origin = apart(Segmentation(torch.full((1, 2, 3), -1)), 1)
+    undecided, origin = separated(Segmentation(torch.full((1, 2, 3), -1)), 1)
     assert origin == []
     assert (undecided.labels == -1).all()

@@ -17,7 +17,7 @@ def check_area(area: float | int, name: str = "min_area") -> float | int:
     return area
 
 
-def apart(found: Segmentation, area: float | int) -> tuple[Segmentation, list[int]]:
+def separated(found: Segmentation, area: float | int) -> tuple[Segmentation, list[int]]:
     """Regions of one slot that do not touch become segments of their own: like things share a slot, but not a place.
 
     The largest region keeps the slot's number, the others get numbers after those of all slots. Regions below `area`,

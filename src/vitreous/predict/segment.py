@@ -22,8 +22,7 @@ from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
 from vitreous.predict.loading import warm_backbone, warm_run
 from vitreous.predict.prune import Pruned, check_same, prune
-from vitreous.predict.regions import apart as regions_apart
-from vitreous.predict.regions import check_area, without_small
+from vitreous.predict.regions import check_area, separated, without_small
 from vitreous.runs import Run, read_recipe
 from vitreous.shipped import find_run
 from vitreous.types import Batch, Frame, Segmentation, SlotOutput, Source
@@ -269,7 +268,7 @@ class Segmenter:
         found = self.pixels(mask, picture)
         if not self.apart:
             return found, slots
-        found, origin = regions_apart(found, self.apart)
+        found, origin = separated(found, self.apart)
         return found, slots[origin]
 
     def source(self, source: Source, batch_size: int = 8) -> Iterator[Segmented]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from vitreous.features.store import FeatureStore
 from vitreous.predict.prune import Same
-from vitreous.predict.regions import apart as regions_apart
+from vitreous.predict.regions import separated
 from vitreous.predict.segment import find_slots, reader, refine, to_pixels
 from vitreous.report.pictures import overlay, paint, principal_colours, save, sheet
 from vitreous.runs import Run
@@ -22,7 +22,7 @@ def result_sheet(
 ) -> Path:
     """Input, principal components of the patch features, truth (where known), slots of eight rows of a store, as
     they are and with borders that follow the picture's edges. same: as of `find_slots`;
-    apart: as of `predict.regions.apart`.
+    apart: as of `predict.regions.separated`.
     """
     rows = rows if rows is not None else spread(len(store), 8)
     seen = reader(run, store)(np.array(rows)[:, None])
@@ -37,7 +37,7 @@ def result_sheet(
     plain = [to_pixels(m, (f.image.shape[0], f.image.shape[1])) for f, m in zip(frames, masks, strict=True)]
     refined = [refine(m, f.image[None]) for f, m in zip(frames, masks, strict=True)]
     if apart:
-        plain, refined = ([regions_apart(one, apart)[0] for one in found] for found in (plain, refined))
+        plain, refined = ([separated(one, apart)[0] for one in found] for found in (plain, refined))
     for title, found in (("slots", plain), ("slots, refined", refined)):
         columns.append((title, [overlay(f.image, s.labels[0].numpy()) for f, s in zip(frames, found, strict=True)]))
     return save(sheet(columns), path)

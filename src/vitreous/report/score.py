@@ -27,8 +27,7 @@ from vitreous.errors import RunError, StoreError
 from vitreous.features.standardise import Standardiser
 from vitreous.features.store import FeatureStore
 from vitreous.predict.prune import Same, check_same
-from vitreous.predict.regions import apart as regions_apart
-from vitreous.predict.regions import check_area
+from vitreous.predict.regions import check_area, separated
 from vitreous.predict.segment import EDGE, REACH, segment_store, to_pixels
 from vitreous.predict.segment import refine as along_edges
 from vitreous.report.baselines import ceiling_masks, kmeans_masks, superpixels
@@ -55,7 +54,7 @@ def score(
     Every frame is a sample of its own; background is a segment in `ari`, left out of the true segments in the others.
     refine adds, for every row that comes from patches, one whose borders follow the edges of the picture; same makes
     slots one that are nearer than this, or auto, as of `find_slots`; apart makes regions that do not touch segments of
-    their own, from this size on, in the run's rows and those of k-means (`predict.regions.apart`).
+    their own, from this size on, in the run's rows and those of k-means (`predict.regions.separated`).
     Refused on the data the run was trained on, unless told otherwise. Table and break-downs are kept in the run's
     folder: scores.json, scores.csv.
     """
@@ -134,7 +133,7 @@ def at_pixels(
     found = {name: to_pixels(masks[None], (frame.image.shape[0], frame.image.shape[1]))}
     if refine:
         found[f"{name}, refined"] = along_edges(masks[None], frame.image[None])
-    return {row: (regions_apart(one, apart)[0] if apart else one).labels[0] for row, one in found.items()}
+    return {row: (separated(one, apart)[0] if apart else one).labels[0] for row, one in found.items()}
 
 
 def save_scores(
@@ -157,7 +156,7 @@ def save_scores(
             "pictures": len(store),
             **records.seen.digests(),
         },
-        "conventions": conventions(store, records, refine) | ({"apart": apart} if apart else {}),
+        "conventions": conventions(store, records, refine, apart),
         "pruned": same,
         "rows": full(rows),
         "clips": full(table(records.clips, CLIP_METRICS)),
@@ -173,7 +172,7 @@ def save_scores(
     write(folder / "scores.json", json.dumps(saved, indent=1) + "\n")  # last: it says that all is there
 
 
-def conventions(store: FeatureStore, records: Records, refine: bool) -> dict[str, Any]:
+def conventions(store: FeatureStore, records: Records, refine: bool, apart: float | int) -> dict[str, Any]:
     """All that moves a number beside run and data; two runs can be compared where it is the same."""
     return {
         "metrics": VERSION,
@@ -183,6 +182,7 @@ def conventions(store: FeatureStore, records: Records, refine: bool) -> dict[str
         "background": "a segment in ari; not to be found in the others",
         "upsampling": "shares of patches, bilinear; then the largest",
         "refine": f"guided filter, {REACH} patches, {EDGE}" if refine else None,
+        **({"apart": apart} if apart else {}),  # left out else: scores from before compare
     }
 
 

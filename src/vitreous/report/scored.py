@@ -23,6 +23,7 @@ class Scored:
     row          of the frames' `row`: the run's own masks; other rows learn nothing
     data         what was scored: store, source (name, path, fingerprint), grid, fit, pictures, digest of their list
     conventions  how: resolution, what is ignored, upsampling, version of the metrics
+    pruned       distance below which slots were made one, or auto; None: none were
     pictures     a line per picture and row: key, frame, view, row, metrics, objects, materials, scene, frame_of_clip
     objects      a line per object and row: key, frame, view, row, id, best_iou, object_ari, share, size, touching,
                  and material, shape, colour, visible as far as the store's object table knows them
@@ -36,6 +37,7 @@ class Scored:
     recipe: Recipe
     data: dict[str, Any]
     conventions: dict[str, Any]
+    pruned: float | str | None
     pictures: pd.DataFrame
     objects: pd.DataFrame
     clips: pd.DataFrame
@@ -77,7 +79,7 @@ def read_scored(folder: Path | str, *, refined: bool = False) -> Scored:
             f'{folder} has no row "{row}": its masks were not refined when it was scored.\n'
             f"Score it again:  vitreous score {folder} {saved['data']['store']} --refine"
         )
-    return Scored(folder, folder.name, row, recipe, saved["data"], saved["conventions"], **frames)
+    return Scored(folder, folder.name, row, recipe, saved["data"], saved["conventions"], saved.get("pruned"), **frames)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

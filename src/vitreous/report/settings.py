@@ -29,6 +29,7 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
         "facet": backbone.get("facet"),
         "weights": str(backbone.get("digest"))[:8],
         "grid": "x".join(map(str, recipe.grid)),
+        "trained grid": recipe.source.get("grid", "x".join(map(str, recipe.grid))),
         "fit": recipe.fit,
         "standardise": recipe.standardise,
         "trained on": recipe.source["name"],

@@ -8,16 +8,27 @@ from typing import Any
 from vitreous.report.scored import Scored
 
 
-def train_command(scored: Scored) -> str:
-    """Every setting spelled out. A recipe knows its data by name and fingerprint, so the store's path is left open."""
-    recipe = scored.recipe
-    said = {"out": str(scored.folder), "method": recipe.method, "standardise": recipe.standardise}
-    return command("train", f"STORE_OF_{recipe.source.get('name', '')}", options=said | recipe.config | recipe.training)
+def train_commands(scored: Scored) -> list[str]:
+    """Every setting spelled out. A recipe knows its data by name and fingerprint, so the store's path is left open, and
+    where a run came from another grid, that of the run it was.
+    """
+    recipe, folder = scored.recipe, str(scored.folder)
+    there = recipe.source.get("grid")
+    said = {"out": f"RUN_{there}" if there else folder, "method": recipe.method, "standardise": recipe.standardise}
+    store = f"STORE_OF_{recipe.source.get('name', '')}{f'_{there}' if there else ''}"
+    grid = "x".join(map(str, recipe.grid))
+    moved = [command("regrid", f"RUN_{there}", grid, options={"out": folder})] if there else []
+    return [command("train", store, options=said | recipe.config | recipe.training), *moved]
 
 
 def score_command(scored: Scored) -> str:
     rows = scored.rows
-    options = {"refine": any(row.endswith(", refined") for row in rows), "baselines": "ceiling of the grid" in rows}
+    options = {
+        "refine": any(row.endswith(", refined") for row in rows),
+        "baselines": "ceiling of the grid" in rows,
+        "prune": scored.pruned,
+        "apart": scored.conventions.get("apart"),
+    }
     return command("score", str(scored.folder), str(scored.data["store"]), options=options)
 
 

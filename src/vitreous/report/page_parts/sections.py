@@ -109,7 +109,7 @@ def made_by(comparison: Comparison, command: str) -> Part:
             Fold(
                 run.name,
                 [f"Folder {run.folder}, scored {when}, trained with vitreous {run.recipe.vitreous or 'unknown'}."],
-                [commands.train_command(run), commands.score_command(run)],
+                [*commands.train_commands(run), commands.score_command(run)],
             )
         )
         source = run.data["source"]
