@@ -4,6 +4,7 @@ Messages are JSON and end with a zero byte; Chromium reads them from descriptor 
 """
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -43,7 +44,7 @@ class Chromium:
         self.into, theirs_out = os.pipe()
 
         def place() -> None:  # clear of 3 and 4 first: one of the ends may have either number
-            high_in, high_out = os.dup2(theirs_in, 60), os.dup2(theirs_out, 61)
+            high_in, high_out = (fcntl.fcntl(end, fcntl.F_DUPFD, 64) for end in (theirs_in, theirs_out))  # free ones
             os.dup2(high_in, 3)
             os.dup2(high_out, 4)
 
